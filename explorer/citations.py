@@ -1,0 +1,241 @@
+"""BibTeX of the upsamplers and backbones that a figure shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from explorer.core import ExplorerError, Panel
+
+
+def _arxiv(
+    key: str, title: str, author: str, year: int, eprint: str, booktitle: str | None = None
+) -> tuple[str, str]:
+    kind = "inproceedings" if booktitle else "misc"
+    fields = {"title": f"{{{title}}}", "author": author, "booktitle": booktitle, "year": str(year)}
+    fields |= {
+        "eprint": eprint,
+        "archivePrefix": "arXiv",
+        "url": f"https://arxiv.org/abs/{eprint}",
+    }
+    return key, _entry(kind, key, fields)
+
+
+def _entry(kind: str, key: str, fields: Mapping[str, str | None]) -> str:
+    lines = [f"  {name:<13} = {{{value}}}," for name, value in fields.items() if value]
+    return "\n".join([f"@{kind}{{{key},", *lines, "}"])
+
+
+_SOURCES = dict(
+    [
+        (
+            "kopf2007joint",
+            _entry(
+                "article",
+                "kopf2007joint",
+                {
+                    "title": "{Joint Bilateral Upsampling}",
+                    "author": "Kopf, Johannes and Cohen, Michael F. and Lischinski, Dani and "
+                    "Uyttendaele, Matt",
+                    "journal": "ACM Transactions on Graphics",
+                    "volume": "26",
+                    "number": "3",
+                    "pages": "96",
+                    "year": "2007",
+                },
+            ),
+        ),
+        _arxiv(
+            "fu2024featup",
+            "FeatUp: A Model-Agnostic Framework for Features at Any Resolution",
+            "Fu, Stephanie and Hamilton, Mark and Brandt, Laura E. and Feldmann, Axel and "
+            "Zhang, Zhoutong and Freeman, William T.",
+            2024,
+            "2403.10516",
+            "International Conference on Learning Representations (ICLR)",
+        ),
+        _arxiv(
+            "couairon2025jafar",
+            "JAFAR: Jack up Any Feature at Any Resolution",
+            "Couairon, Paul and Chambon, Loick and Serrano, Louis and Haugeard, Jean-Emmanuel and "
+            "Cord, Matthieu and Thome, Nicolas",
+            2025,
+            "2506.11136",
+            "Advances in Neural Information Processing Systems (NeurIPS)",
+        ),
+        _arxiv(
+            "wimmer2025anyup",
+            "AnyUp: Universal Feature Upsampling",
+            "Wimmer, Thomas and Truong, Prune and Rakotosaona, Marie-Julie and Oechsle, Michael "
+            "and Tombari, Federico and Schiele, Bernt and Lenssen, Jan Eric",
+            2025,
+            "2510.12764",
+        ),
+        _arxiv(
+            "huang2025loftup",
+            "LoftUp: Learning a Coordinate-Based Feature Upsampler for Vision Foundation Models",
+            "Huang, Haiwen and Chen, Anpei and Havrylov, Volodymyr and Geiger, Andreas and "
+            "Zhang, Dan",
+            2025,
+            "2504.14032",
+        ),
+        _arxiv(
+            "chambon2025naf",
+            "NAF: Zero-Shot Feature Upsampling via Neighborhood Attention Filtering",
+            "Chambon, Loick and Couairon, Paul and Zablocki, Eloi and Boulch, Alexandre and "
+            "Thome, Nicolas and Cord, Matthieu",
+            2025,
+            "2511.18452",
+        ),
+        _arxiv(
+            "seo2025upsample",
+            "Upsample Anything: A Simple and Hard to Beat Baseline for Feature Upsampling",
+            "Seo, Minseok and Hamilton, Mark and Kim, Changick",
+            2025,
+            "2511.16301",
+        ),
+        _arxiv(
+            "oquab2023dinov2",
+            "DINOv2: Learning Robust Visual Features without Supervision",
+            r"Oquab, Maxime and Darcet, Timoth{\'e}e and Moutakanni, Th{\'e}o and Vo, Huy and "
+            r"Szafraniec, Marc and Khalidov, Vasil and Fernandez, Pierre and Haziza, Daniel and "
+            r"Massa, Francisco and El-Nouby, Alaaeldin and others",
+            2023,
+            "2304.07193",
+        ),
+        _arxiv(
+            "darcet2023registers",
+            "Vision Transformers Need Registers",
+            r"Darcet, Timoth{\'e}e and Oquab, Maxime and Mairal, Julien and Bojanowski, Piotr",
+            2023,
+            "2309.16588",
+        ),
+        _arxiv(
+            "simeoni2025dinov3",
+            "DINOv3",
+            r"Sim{\'e}oni, Oriane and Vo, Huy V. and Seitzer, Maximilian and Baldassarre, Federico "
+            r"and Oquab, Maxime and Jose, Cijo and Khalidov, Vasil and Szafraniec, Marc and "
+            r"Yi, Seungeun and Ramamonjisoa, Micha{\"e}l and others",
+            2025,
+            "2508.10104",
+        ),
+        _arxiv(
+            "radford2021clip",
+            "Learning Transferable Visual Models From Natural Language Supervision",
+            "Radford, Alec and Kim, Jong Wook and Hallacy, Chris and Ramesh, Aditya and "
+            "Goh, Gabriel and Agarwal, Sandhini and Sastry, Girish and Askell, Amanda and "
+            "Mishkin, Pamela and Clark, Jack and Krueger, Gretchen and Sutskever, Ilya",
+            2021,
+            "2103.00020",
+            "International Conference on Machine Learning (ICML)",
+        ),
+        _arxiv(
+            "zhai2023siglip",
+            "Sigmoid Loss for Language Image Pre-Training",
+            "Zhai, Xiaohua and Mustafa, Basil and Kolesnikov, Alexander and Beyer, Lucas",
+            2023,
+            "2303.15343",
+        ),
+        _arxiv(
+            "tschannen2025siglip2",
+            "SigLIP 2: Multilingual Vision-Language Encoders with Improved Semantic Understanding, "
+            "Localization, and Dense Features",
+            "Tschannen, Michael and Gritsenko, Alexey and Wang, Xiao and Naeem, Muhammad Ferjad "
+            "and Alabdulmohsin, Ibrahim and Parthasarathy, Nikhil and Evans, Talfan and "
+            r"Beyer, Lucas and Xia, Ye and Mustafa, Basil and H{\'e}naff, Olivier and "
+            "Harmsen, Jeremiah and Steiner, Andreas and Zhai, Xiaohua",
+            2025,
+            "2502.14786",
+        ),
+        _arxiv(
+            "tan2019efficientnet",
+            "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+            "Tan, Mingxing and Le, Quoc V.",
+            2019,
+            "1905.11946",
+            "International Conference on Machine Learning (ICML)",
+        ),
+        (
+            "liu2020efficientnetlite",
+            _entry(
+                "misc",
+                "liu2020efficientnetlite",
+                {
+                    "title": "{Higher accuracy on vision models with EfficientNet-Lite}",
+                    "author": "Liu, Renjie",
+                    "howpublished": "TensorFlow Blog",
+                    "year": "2020",
+                    "url": "https://blog.tensorflow.org/2020/03/"
+                    "higher-accuracy-on-vision-models-with-efficientnet-lite.html",
+                },
+            ),
+        ),
+    ]
+)
+
+# What a name (lower case, separators as single spaces) must contain, and what it then cites.
+_RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"\bjbu\b|\bjoint bilateral\b", ("kopf2007joint",)),
+    (r"\bfeatup\b", ("fu2024featup",)),
+    (r"\bjafar\b", ("couairon2025jafar",)),
+    (r"\banyup\b", ("wimmer2025anyup",)),
+    (r"\bloftup\b", ("huang2025loftup",)),
+    (r"\bnaf\b", ("chambon2025naf",)),
+    (r"\bupsample anything\b", ("seo2025upsample",)),
+    (r"\bdinov2\b|\bdino v2\b", ("oquab2023dinov2",)),
+    (r"\breg4 dinov2\b|\bdinov2 reg4?\b", ("darcet2023registers",)),
+    (r"\bdinov3\b|\bdino v3\b", ("simeoni2025dinov3",)),
+    (r"\bclip\b", ("radford2021clip",)),
+    (r"\bsiglip\b(?!.*\bv2\b)(?! 2\b)", ("zhai2023siglip",)),
+    (r"\bsiglip2\b|\bsiglip\b.*\bv2\b|\bsiglip 2\b", ("tschannen2025siglip2",)),
+    (r"\befficientnet\b", ("tan2019efficientnet",)),
+    (r"\befficientnet lite", ("liu2020efficientnetlite",)),
+)
+
+# Only these entries of a panel's recipe name methods; file names there must not cite anything.
+_RECIPE_KEYS = ("backbone", "backbones", "upsampler", "upsamplers", "method", "methods")
+
+
+def keys_for(name: str) -> list[str]:
+    """Return the BibTeX keys that one upsampler's or backbone's name cites; often one, or none.
+
+    Takes registry names, timm names and labels ("FeatUp (trained here)"). Interpolation cites
+    nothing.
+    """
+    plain = re.sub(r"[^a-z0-9]+", " ", str(name).lower()).strip()
+    found = [key for pattern, keys in _RULES if re.search(pattern, plain) for key in keys]
+    return list(dict.fromkeys(found))
+
+
+def _named(panel: Panel) -> Iterable[str]:
+    yield panel.row
+    yield panel.column
+    for key in _RECIPE_KEYS:
+        value = panel.recipe.get(key)
+        values = value if isinstance(value, list | tuple) else [value]
+        for item in values:
+            if isinstance(item, Mapping):
+                item = item.get("name")
+            if isinstance(item, str):
+                yield item
+
+
+def citation_keys(panels: Iterable[Panel]) -> list[str]:
+    """Return the BibTeX keys of everything that panels show, each once, in order of appearance."""
+    return list(dict.fromkeys(k for panel in panels for n in _named(panel) for k in keys_for(n)))
+
+
+def bibtex(keys: Iterable[str]) -> str:
+    """Return the BibTeX entries for keys; raises ExplorerError for an unknown key."""
+    entries: dict[str, Any] = {}
+    for key in keys:
+        if key not in _SOURCES:
+            raise ExplorerError(f"there is no citation {key!r}; choose from: {', '.join(_SOURCES)}")
+        entries[key] = _SOURCES[key]
+    return "".join(f"{entry}\n\n" for entry in entries.values())
+
+
+def cite(*names: str) -> str:
+    """Return the BibTeX entries for upsamplers or backbones by name, each once."""
+    return bibtex(dict.fromkeys(key for name in names for key in keys_for(name)))

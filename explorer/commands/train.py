@@ -1,0 +1,77 @@
+"""Train an upsampler on a folder of photos with its paper's recipe or a small budget's."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "train jafar, anyup or featup on a folder of photos"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("method", choices=("jafar", "anyup", "featup"))
+    parser.add_argument(
+        "--backbone", required=True, help="NAME[:STAGE][,NAME[:STAGE]...]; one per step, in turn"
+    )
+    parser.add_argument("--data", required=True, type=Path, help="folder of photos")
+    parser.add_argument("--out", required=True, type=Path, help="weights to write (.safetensors)")
+    parser.add_argument("--budget", default="small", choices=("small", "published"))
+    parser.add_argument("--terms", help="loss terms: NAME[=WEIGHT],... instead of the recipe's")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch", type=int, help="photos per process and step")
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--guidance", help="sides to draw the guidance size from, e.g. 56,56,112")
+    parser.add_argument("--consistency-size", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cache", type=Path, help="folder for half-precision features")
+    parser.add_argument("--cache-gib", type=float, default=8.0)
+    parser.add_argument("--held-out", type=int, default=80, help="photos kept for validation")
+    parser.add_argument("--validate-every", type=int, default=250)
+    parser.add_argument("--validate-photos", type=int, default=16)
+    parser.add_argument("--save-seconds", type=float, default=120.0)
+    parser.add_argument("--cpu", action="store_true", help="ignore any GPU")
+    parser.add_argument("--mixed-precision", default="no", choices=("no", "bf16", "fp16"))
+    parser.add_argument("--quiet", action="store_true")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; return 0 when the last step is done."""
+    from explorer.backbones import load_backbone
+    from explorer.training.loop import Places, Trainer
+    from explorer.training.photos import photo_paths, split
+    from explorer.training.recipe import recipe
+
+    names = tuple(args.backbone.split(","))
+    changes = {"backbones": names, "seed": args.seed}
+    for key in ("steps", "batch", "lr", "consistency_size"):
+        if getattr(args, key) is not None:
+            changes[key] = getattr(args, key)
+    if args.guidance:
+        changes["guidance"] = tuple(int(side) for side in args.guidance.split(","))
+    if args.terms:
+        parts = [term.partition("=") for term in args.terms.split(",")]
+        changes["terms"] = tuple((name, float(weight or 1)) for name, _, weight in parts)
+    made = recipe(args.method, args.budget, **changes)
+    train, held_out = split(photo_paths(args.data), args.held_out)
+    backbones = []
+    for name in names:
+        name, _, stage = name.partition(":")
+        backbones.append(load_backbone(name, stage=stage or None))
+    trainer = Trainer(
+        made,
+        backbones,
+        train,
+        held_out,
+        Places(args.out, args.cache, int(args.cache_gib * 2**30)),
+        cpu=args.cpu,
+        mixed_precision=args.mixed_precision,
+        validate_every=args.validate_every,
+        validate_photos=args.validate_photos,
+        save_seconds=args.save_seconds,
+        quiet=args.quiet,
+    )
+    trainer.run()
+    if trainer.main and trainer.folder.skipped and not args.quiet:
+        print(f"{len(trainer.folder.skipped)} photos could not be read and were skipped")
+    return 0

@@ -1,0 +1,306 @@
+"""``python -m explorer weights``: list, pull, verify, convert, publish and pin checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from explorer import hub
+from explorer.core import ExplorerError, WeightsError
+from explorer.hub import lock
+from explorer.hub.publish import plan, publish
+from explorer.hub.rows import Checkpoint
+
+HELP = "list, pull, verify, convert, publish and pin checkpoints"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands and their options."""
+    commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    listing = commands.add_parser("list", help="every checkpoint: origin, size, licence, digest")
+    listing.add_argument("--method", help="only this method or probe kind")
+    listing.add_argument("--backbone", help="only what fits this backbone")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+
+    pull = commands.add_parser("pull", help="download checkpoints (resumed and retried)")
+    _names(pull)
+    pull.add_argument("--force", action="store_true", help="download again what is cached")
+    pull.add_argument("--retries", type=int, default=2, metavar="N", help="further tries (2)")
+
+    verify = commands.add_parser("verify", help="hash and open every file that is here")
+    _names(verify, optional=True)
+
+    convert = commands.add_parser("convert", help="turn a pickle into safetensors, executing none")
+    convert.add_argument("source", metavar="NAME_OR_FILE")
+    convert.add_argument("--row", metavar="NAME", help="whose file it is, if its name does not say")
+    convert.add_argument("--out", type=Path, help="a .safetensors file or a folder")
+
+    publishing = commands.add_parser("publish", help="mirror checkpoints to a Hub repository")
+    _names(publishing)
+    publishing.add_argument("--repo", required=True, metavar="OWNER/NAME")
+    publishing.add_argument("--private", action="store_true", help="create the repository private")
+    publishing.add_argument("--send", action="store_true", help="really send (else a dry run)")
+
+    locking = commands.add_parser("lock", help="pin the digests and revisions of what is cached")
+    _names(locking, optional=True)
+    locking.add_argument("--file", type=Path, help=f"the lock file (default: {lock.LOCK_NAME})")
+    locking.add_argument("--force", action="store_true", help="replace pins that differ")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chosen action; return 0 if everything went well, 1 if something did not."""
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "list": _list,
+        "pull": _pull,
+        "verify": _verify,
+        "convert": _convert,
+        "publish": _publish,
+        "lock": _lock,
+    }
+    try:
+        return actions[args.action](args)
+    except ExplorerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _names(parser: argparse.ArgumentParser, optional: bool = False) -> None:
+    text = "names from the list" + (" (all if none is given)" if optional else "")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=text)
+    if not optional:
+        parser.add_argument("--all", action="store_true", help="every checkpoint of a built method")
+
+
+def _chosen(args: argparse.Namespace) -> list[Checkpoint]:
+    if args.names:
+        return [hub.checkpoint(name) for name in args.names]
+    if getattr(args, "all", False):
+        return [row for row in _rows() if row.built]
+    raise WeightsError("name one or more checkpoints, or give --all; `weights list` shows them")
+
+
+def _rows() -> list[Checkpoint]:
+    from explorer.upsamplers import UPSAMPLERS
+
+    # Probe kinds aren't upsamplers; their rows are usable wherever a file of that layout is read.
+    probes = ("segmentation", "depth", "normals")
+    return hub.mark_built(hub.checkpoints(), (*UPSAMPLERS.names(), *probes))
+
+
+def describe(row: Checkpoint) -> dict[str, Any]:
+    """Return what the table says about a row, as plain values."""
+    path, pin, seen = hub.local_file(row), lock.pins().get(row.key), lock.seen().get(row.key)
+    digest = row.sha256 or (pin or {}).get("sha256") or (seen or {}).get("sha256")
+    state = (
+        "card"
+        if row.path
+        else "pinned"
+        if row.sha256 or pin
+        else "unverified"
+        if seen or path
+        else "not pinned"
+    )
+    here = "no" if path is None else "yes" if row.path is None else "here"
+    return {
+        "name": row.name,
+        "method": row.method,
+        "backbone": row.backbone,
+        "stage": row.stage,
+        "channels": row.channels,
+        "origin": row.origin,
+        "built": row.built,
+        "licence": row.licence,
+        "paper": row.paper,
+        "size": path.stat().st_size if path else row.size,
+        "cached": here,
+        "sha256": digest,
+        "digest": state,
+        "where": row.where,
+        "notes": row.notes,
+    }
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = [
+        row
+        for row in _rows()
+        if args.method in (None, row.method) and row.matches(args.backbone, None, None)
+    ]
+    described = [describe(row) for row in rows]
+    if args.json:
+        print(json.dumps(described, indent=2, ensure_ascii=False))
+        return 0
+    table = [("NAME", "ORIGIN", "BACKBONE", "SIZE", "LICENCE", "CACHED", "DIGEST")]
+    for row in described:
+        origin = row["origin"] if row["built"] else f"{row['origin']} (not built yet)"
+        digest = f"{row['sha256'][:12]} {row['digest']}" if row["sha256"] else row["digest"]
+        table.append(
+            (
+                row["name"],
+                origin,
+                row["backbone"],
+                size_text(row["size"]),
+                row["licence"],
+                row["cached"],
+                digest,
+            )
+        )
+    print_table(table)
+    print(f"\n{len(described)} checkpoints; 'pinned' digests are enforced, see `weights lock`.")
+    return 0
+
+
+def _pull(args: argparse.Namespace) -> int:
+    failed = 0
+    for row in _chosen(args):
+        show = ProgressLine(row.name)
+        for attempt in range(args.retries + 1):
+            try:
+                path = hub.resolve(row, force=args.force and attempt == 0, progress=show)
+                size = size_text(path.stat().st_size)
+                show.end(f"{row.name}: {path} ({size}, sha256 {hub.digest(path)})")
+                break
+            except WeightsError as error:
+                if attempt == args.retries:
+                    show.end(f"{row.name}: {error}", sys.stderr)
+                    failed += 1
+                else:
+                    show.end(f"{row.name}: {error}; trying again", sys.stderr)
+                    time.sleep(min(2.0**attempt, 8.0))
+    return int(failed > 0)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    wrong = 0 if args.names else _report_folder()
+    checked = 0
+    for row in [hub.checkpoint(name) for name in args.names] or hub.checkpoints():
+        if hub.local_file(row) is None:
+            if args.names:
+                print(f"{row.name}: not on this machine")
+                wrong += 1
+            continue
+        checked += 1
+        try:
+            loaded = hub.load(row, allow_network=False)
+        except WeightsError as error:
+            print(f"{row.name}: {error}")
+            wrong += 1
+            continue
+        verdict = "ok" if loaded.verified else "unverified, nobody pinned it"
+        print(f"{row.name}: {verdict} ({len(loaded.state)} tensors, sha256 {loaded.digest_seen})")
+    print(f"{checked} files checked, {wrong} wrong")
+    return int(wrong > 0)
+
+
+def _report_folder() -> int:
+    sentences = hub.problems(hub.checkpoints_folder())
+    known = {row.name for row in hub.checkpoints()}
+    sentences = [s for s in sentences if s.split(".safetensors")[0] not in known]
+    for sentence in sentences:
+        print(sentence)
+    return len(sentences)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    row = hub.checkpoint(args.row) if args.row else None
+    source = Path(args.source) if Path(args.source).is_file() else args.source
+    show = ProgressLine(str(args.source))
+    path = hub.convert(source, args.out, row=row, progress=show)
+    card = hub.read_card(path)
+    show.end(f"{path} (sha256 {card['sha256']}, from {card['source']['sha256']})")
+    return 0
+
+
+def _publish(args: argparse.Namespace) -> int:
+    show = ProgressLine("preparing")
+    upload = plan(_chosen(args), args.repo, progress=show)
+    show.end(f"{len(upload.files) + 1} files, {size_text(upload.size)}, for {upload.repo}:")
+    for name, path in upload.files:
+        print(f"  {name}  {size_text(path.stat().st_size)}  sha256 {hub.digest(path)}")
+    print("  README.md")
+    if not args.send:
+        print("dry run: nothing was sent; add --send to publish")
+        return 0
+    print(f"published as commit {publish(upload, private=args.private)}")
+    return 0
+
+
+def _lock(args: argparse.Namespace) -> int:
+    wanted = set(args.names) or None
+    unknown = (wanted or set()) - {row.name for row in hub.CHECKPOINTS}
+    if unknown:
+        raise WeightsError(f"no published checkpoint is called {', '.join(sorted(unknown))}")
+    pinned, entries, wrong = lock.pins(args.file), {}, 0
+    for row in hub.CHECKPOINTS:
+        if wanted is not None and row.name not in wanted:
+            continue
+        measured = hub.measure(row)
+        if measured is None:
+            if wanted:
+                print(f"{row.name}: not on this machine, pull it first")
+                wrong += 1
+            continue
+        key, entry = measured
+        before = pinned.get(key, {}).get("sha256")
+        if before and before != entry["sha256"] and not args.force:
+            print(f"{row.name}: pinned as {before}, the file has {entry['sha256']}; kept the pin")
+            wrong += 1
+            continue
+        entries[key] = entry
+        revision = f", revision {entry['revision']}" if entry["revision"] else ""
+        print(f"{row.name}: sha256 {entry['sha256']}{revision}")
+    path = lock.add_pins(entries, args.file) if entries else args.file or lock.lock_path()
+    print(f"{len(entries)} pinned in {path}")
+    return int(wrong > 0)
+
+
+class ProgressLine:
+    """One line that fills up: percent, bytes, speed; quiet unless the output is a terminal."""
+
+    def __init__(self, what: str):
+        self.what, self.start, self.last = what, time.monotonic(), 0.0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Show how far it is, at most ten times a second."""
+        now = time.monotonic()
+        if not sys.stderr.isatty() or (now - self.last < 0.1 and done != total):
+            return
+        self.last = now
+        speed = done / max(now - self.start, 1e-3)
+        part = f"{100 * done // total:3d}% of {size_text(total)}" if total else size_text(done)
+        left = f", {(total - done) / max(speed, 1):.0f} s left" if total else ""
+        text = f"{self.what}: {part}, {size_text(int(speed))}/s{left}"
+        print(f"\r{text[: shutil.get_terminal_size().columns - 1]:<60}", end="", file=sys.stderr)
+
+    def end(self, text: str, stream: Any = None) -> None:
+        """Clear the line and print ``text``."""
+        if sys.stderr.isatty():
+            print("\r" + " " * (shutil.get_terminal_size().columns - 1), end="\r", file=sys.stderr)
+        print(text, file=stream or sys.stdout)
+
+
+def size_text(size: int | None) -> str:
+    """Return bytes as people read them."""
+    if size is None:
+        return "?"
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return ""
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print columns padded to their widest cell."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )

@@ -1,0 +1,185 @@
+"""The plain types everything else speaks: feature maps, windows, attention, panels, registries, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+class ExplorerError(ValueError):
+    """Something a user can read and act on: what was wrong, what was expected, what to do."""
+
+
+class ImageError(ExplorerError):
+    """A file or array that cannot be used as a photo."""
+
+
+class SizeError(ExplorerError):
+    """A combination of sizes that a method cannot compute."""
+
+
+class WeightsError(ExplorerError):
+    """Weights that are missing, unreachable, damaged or do not fit."""
+
+
+class NoAttentionError(ExplorerError, NotImplementedError):
+    """Attention was asked of a method that has none; its ``stencil`` still answers."""
+
+
+class UnknownNameError(ExplorerError, KeyError):
+    """A name that no registry entry carries."""
+
+    def __str__(self) -> str:
+        """Return the sentence itself (KeyError would quote it)."""
+        return str(self.args[0]) if self.args else ""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMap:
+    """Coarse features of a batch of images: ``data`` is (B, C, h, w) float32."""
+
+    data: Tensor
+    backbone: str
+    image_size: tuple[int, int]  # (H, W) the backbone saw
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w), the coarse grid."""
+        return self.data.shape[-2], self.data.shape[-1]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A half-open rectangle of coarse cells: rows [row0, row1), columns [col0, col1)."""
+
+    row0: int
+    row1: int
+    col0: int
+    col1: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.row1 - self.row0, self.col1 - self.col0
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """What one output pixel reads: ``weights`` (h, w) is the head mean, sums to one, 0 outside the window."""
+
+    weights: Tensor
+    heads: Tensor  # (heads, h, w)
+    window: Window
+    query: tuple[int, int]  # (row, col) on the output grid
+
+
+@dataclass(frozen=True)
+class Colorbar:
+    """A scale that explains a panel's colours: ``colors`` (N, 3) uint8 from ``low`` to ``high``."""
+
+    low: float
+    high: float
+    label: str
+    colors: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One picture of the grid, the same for the screen and for the paper.
+
+    ``image`` is (H, W, 3) uint8 RGB. ``rectangle`` (row0, row1, col0, col1) and ``marker`` (row, col) are fractions of
+    the picture's height and width, so that they survive any scaling. ``origin`` says whose weights made it
+    ("published", "trained here", "untrained", "training-free", ...). ``recipe`` is JSON-serialisable and names what
+    is needed to make the same picture again. A panel with ``error`` has no picture worth showing.
+    """
+
+    row: str
+    column: str
+    image: np.ndarray
+    caption: str = ""
+    origin: str = ""
+    metrics: tuple[tuple[str, str], ...] = ()
+    legend: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    colorbar: Colorbar | None = None
+    rectangle: tuple[float, float, float, float] | None = None
+    marker: tuple[float, float] | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+class Registry(Generic[T]):
+    """Names and what they make; a duplicate name raises, an unknown one lists the choices."""
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self._entries: dict[str, Callable[..., T]] = {}
+
+    def register(self, name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+        """Return a decorator that files a class or factory under ``name``."""
+        if name in self._entries:
+            raise ExplorerError(f"the {self.kind} {name!r} is registered twice")
+
+        def file(entry: Callable[..., T]) -> Callable[..., T]:
+            self._entries[name] = entry
+            return entry
+
+        return file
+
+    def get(self, name: str) -> Callable[..., T]:
+        """Return the entry called ``name``, or raise UnknownNameError naming the choices."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            choices = ", ".join(self._entries)
+            raise UnknownNameError(
+                f"there is no {self.kind} called {str(name)[:80]!r}; choose one of: {choices}"
+            ) from None
+
+    def create(self, name: str, **options: Any) -> T:
+        """Make the entry called ``name`` with its own constructor's arguments."""
+        return self.get(name)(**options)
+
+    def names(self) -> list[str]:
+        """Every registered name, in registration order."""
+        return list(self._entries)
+
+    def describe(self, name: str) -> str:
+        """The first sentence of the entry's docstring: what menus and tables show."""
+        text = (self.get(name).__doc__ or "").strip()
+        return " ".join(text.split("\n\n")[0].split())
+
+    def __contains__(self, name: object) -> bool:
+        """Whether ``name`` is registered."""
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        return len(self._entries)
+
+
+def pick_device(name: str | torch.device | None = None) -> torch.device:
+    """Return the device called ``name``, or the best there is: cuda, else mps, else cpu."""
+    if name is not None and str(name) != "auto":
+        try:
+            device = torch.device(name)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ExplorerError(f"the device {str(name)!r} cannot be used here: {reason}") from None
+        return device
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

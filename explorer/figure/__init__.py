@@ -1,0 +1,42 @@
+"""Paper figures: the panels on screen laid out as PNG, PDF or SVG with their recipe inside."""
+
+from explorer.figure.latex import latex_escape, panels_zip
+from explorer.figure.painting import FORMATS, figure_size, render
+from explorer.figure.presets import PRESETS, suggest_insets
+from explorer.figure.recipe import read_figure, read_recipe
+from explorer.figure.sight import confusable
+from explorer.figure.style import (
+    DOUBLE,
+    FONTS,
+    INSET_COLORS,
+    MIN_FONT_PT,
+    SINGLE,
+    THEMES,
+    WIDTHS,
+    FigureStyle,
+    Inset,
+)
+from explorer.figure.text import missing_characters
+
+__all__ = [
+    "DOUBLE",
+    "FONTS",
+    "FORMATS",
+    "INSET_COLORS",
+    "MIN_FONT_PT",
+    "PRESETS",
+    "SINGLE",
+    "THEMES",
+    "WIDTHS",
+    "FigureStyle",
+    "Inset",
+    "confusable",
+    "figure_size",
+    "latex_escape",
+    "missing_characters",
+    "panels_zip",
+    "read_figure",
+    "read_recipe",
+    "render",
+    "suggest_insets",
+]

@@ -1,0 +1,170 @@
+"""Figures for LaTeX: escaped text, and a zip of separate panels with a snippet that sets them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import unicodedata
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from explorer.citations import bibtex, citation_keys
+from explorer.core import Panel
+from explorer.figure.grid import Grid, arrange
+from explorer.figure.recipe import PNG_KEY, envelope
+from explorer.figure.style import SINGLE, FigureStyle
+from explorer.figure.text import clean
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"{''}",
+    "-": r"{-}",  # no dash ligatures: "--" is a command-line option here
+    "\u2212": r"\ensuremath{-}",
+    "\u00d7": r"\ensuremath{\times}",
+    "\u00b1": r"\ensuremath{\pm}",
+    "\u00b7": r"\ensuremath{\cdot}",
+    "\u2264": r"\ensuremath{\leq}",
+    "\u2265": r"\ensuremath{\geq}",
+    "\u2248": r"\ensuremath{\approx}",
+    "\u2192": r"\ensuremath{\rightarrow}",
+    "\u2190": r"\ensuremath{\leftarrow}",
+    "\u2191": r"\ensuremath{\uparrow}",
+    "\u2193": r"\ensuremath{\downarrow}",
+    "\u00b0": r"\ensuremath{^\circ}",
+    "\u00b5": r"\ensuremath{\mu}",
+    "\u2013": "--",
+    "\u2014": "---",
+    "\u2026": r"\dots{}",
+    "\u00a0": "~",
+}
+
+
+def latex_escape(text: str) -> str:
+    """Return text that LaTeX prints as it is: one line, no command, no math, no ligature."""
+    line = clean(text)
+    escaped = "".join(_ESCAPES.get(char, char) for char in line)
+    # a single hyphen needs no braces
+    return re.sub(r"(?<!\{-\})\{-\}(?!\{-\})", "-", escaped)
+
+
+def _slug(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-")
+
+
+def _file_name(index: int, panel: Panel) -> str:
+    """Return a name that no system minds and no two panels share."""
+    words = [word for word in (_slug(panel.row), _slug(panel.column)) if word]
+    return "-".join([f"{index:02d}", *words]) + ".png"
+
+
+def _panel_png(panel: Panel, text: str) -> bytes:
+    info, out = PngInfo(), io.BytesIO()
+    info.add_text(PNG_KEY, text)
+    Image.fromarray(np.ascontiguousarray(panel.image)).save(out, "PNG", pnginfo=info)
+    return out.getvalue()
+
+
+def _caption(panel: Panel, row: str, column: str, style: FigureStyle, several: bool) -> str:
+    parts = [f"{row}, {column}" if several and row else column]
+    if style.captions and panel.caption:
+        parts.append(panel.caption)
+    if style.metrics and panel.metrics:
+        parts.append(", ".join(f"{name} {value}" for name, value in panel.metrics))
+    if panel.origin and (style.origins or panel.origin.lower().startswith("untrained")):
+        parts.append(f"({panel.origin})")
+    return latex_escape("; ".join(parts))
+
+
+def _snippet(grid: Grid, files: Mapping[tuple[int, int], str], style: FigureStyle) -> str:
+    single = style.width_in <= SINGLE
+    name = "figure" if single else "figure*"
+    count = len(grid.columns)
+    width = f"{0.99 / count - 0.005:.3f}"
+    lines = [
+        r"% needs \usepackage{graphicx} and \usepackage{subcaption}",
+        r"% the separate pictures carry no query marker, window or zoom box",
+        rf"\begin{{{name}}}[t]",
+        r"  \centering",
+    ]
+    for r, row in enumerate(grid.rows):
+        present = [c for c in range(count) if (r, c) in files]
+        for c in present:
+            panel = grid.cells[r, c]
+            caption = _caption(
+                panel, style.label(row), style.label(grid.columns[c]), style, len(grid.rows) > 1
+            )
+            lines += [
+                rf"  \begin{{subfigure}}[t]{{{width}\linewidth}}",
+                r"    \centering",
+                rf"    \includegraphics[width=\linewidth]{{{files[r, c]}}}",
+                rf"    \caption{{{caption}}}",
+                r"  \end{subfigure}" + (r"\hfill" if c != present[-1] else ""),
+            ]
+        if r < len(grid.rows) - 1:
+            lines.append(r"  \\[1ex]")
+    keys = citation_keys(grid.shown())
+    cited = rf"~\cite{{{','.join(keys)}}}" if keys else ""
+    lines += [
+        rf"  \caption{{Upsampled features{cited}.}}",
+        r"  \label{fig:upsampled-features}",
+        rf"\end{{{name}}}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def panels_zip(
+    panels: Sequence[Panel],
+    style: FigureStyle | None = None,
+    recipe: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Return a zip of every panel as a lossless PNG at its native resolution, and how to set them.
+
+    Holds ``panels/NN-row-column.png`` (each with the recipe inside), ``figure.tex`` with one
+    subfigure per panel, ``recipe.json`` and ``citations.bib``. Panels with an error are left out.
+    Identical bytes for identical input. Raises ExplorerError like ``render``.
+    """
+    style, recipe = style or FigureStyle(), recipe or {}
+    grid = arrange(panels, style)
+    entries: list[tuple[str, bytes]] = []
+    files: dict[tuple[int, int], str] = {}
+    for index, (key, panel) in enumerate(sorted(grid.cells.items()), start=1):
+        if panel.error is None:
+            files[key] = f"panels/{_file_name(index, panel)}"
+            entries.append((files[key], _panel_png(panel, envelope([panel], style, recipe))))
+    everything = json.loads(envelope(grid.shown(), style, recipe))
+    texts = {
+        "figure.tex": _snippet(grid, files, style),
+        "recipe.json": json.dumps(everything, indent=2, sort_keys=True) + "\n",
+        "citations.bib": bibtex(citation_keys(grid.shown())),
+    }
+    entries += [(name, text.encode()) for name, text in texts.items()]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in entries:
+            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            member.create_system = 3  # the same bytes on every system
+            member.external_attr = 0o644 << 16
+            picture = name.endswith(".png")
+            member.compress_type = zipfile.ZIP_STORED if picture else zipfile.ZIP_DEFLATED
+            archive.writestr(member, data)
+    return out.getvalue()

@@ -1,0 +1,42 @@
+"""From a checkpoint row to a verified local file, and from the file to a state dict."""
+
+from explorer.hub.cards import discover, problems, read_card, write_card
+from explorer.hub.fetch import hub_file
+from explorer.hub.load import Loaded, convert, load, load_state, measure
+from explorer.hub.places import cache_folder, checkpoints_folder, digest
+from explorer.hub.published import CHECKPOINTS
+from explorer.hub.resolve import (
+    checkpoint,
+    checkpoints,
+    find,
+    local_file,
+    resolve,
+)
+from explorer.hub.rows import CONVERTED, PUBLISHED, TRAINED, Checkpoint, mark_built
+
+__all__ = [
+    "CHECKPOINTS",
+    "CONVERTED",
+    "PUBLISHED",
+    "TRAINED",
+    "Checkpoint",
+    "Loaded",
+    "cache_folder",
+    "checkpoint",
+    "checkpoints",
+    "checkpoints_folder",
+    "convert",
+    "digest",
+    "discover",
+    "find",
+    "hub_file",
+    "load",
+    "load_state",
+    "local_file",
+    "mark_built",
+    "measure",
+    "problems",
+    "read_card",
+    "resolve",
+    "write_card",
+]

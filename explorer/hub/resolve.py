@@ -1,0 +1,287 @@
+"""Which checkpoint fits, where its file is, and whether it is the file it should be.
+
+Order of places: an explicit path, ``checkpoints/``, files converted here, the Hub's cache and our
+own; then, if the network may be used, the mirror that EXPLORER_WEIGHTS_REPO names, the Hub, the
+release URL.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from explorer.core import UnknownNameError, WeightsError
+from explorer.hub import fetch, lock
+from explorer.hub.cards import discover, read_card
+from explorer.hub.network import Progress, offline, reachable
+from explorer.hub.places import cache_folder, checkpoints_folder, converted_folder, digest
+from explorer.hub.published import CHECKPOINTS
+from explorer.hub.release import release_file
+from explorer.hub.rows import CONVERTED, ORIGINS, PUBLISHED, Checkpoint
+from explorer.hub.states import PICKLED
+
+log = logging.getLogger(__name__)
+_SHARED_NAMES = {f for f, n in Counter(row.file for row in CHECKPOINTS).items() if n > 1}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file here: ``sha256`` is what it must have (None: not pinned), ``key`` its source."""
+
+    path: Path
+    sha256: str | None
+    key: str
+
+
+def checkpoints() -> list[Checkpoint]:
+    """Return every row: published (converted copies in their place), then those trained here."""
+    rows = {row.name: lock.with_pin(row) for row in CHECKPOINTS}
+    for row in (*discover(converted_folder()), *discover(checkpoints_folder())):
+        known = rows.get(row.name)
+        if known and row.origin == CONVERTED and known.origin != row.origin:
+            row = replace(row, repo=known.repo, url=known.url, revision=known.revision)
+            row = replace(row, file=known.file, aliases=known.aliases, transform=known.transform)
+        elif known and known.origin == PUBLISHED:
+            log.warning("skipped: %s carries the name of a published checkpoint", row.path)
+            continue
+        rows[row.name] = row
+    return list(rows.values())
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """Return the row called ``name``.
+
+    Raises:
+        UnknownNameError: there is none; the choices are listed.
+    """
+    rows = {row.name: row for row in checkpoints()}
+    if name not in rows:
+        raise UnknownNameError(
+            f"there is no checkpoint called {str(name)[:80]!r}; choose one of: {', '.join(rows)}"
+        )
+    return rows[name]
+
+
+def find(
+    method: str,
+    backbone: str | None = None,
+    stage: str | None = None,
+    channels: int | None = None,
+) -> list[Checkpoint]:
+    """Return the rows that fit, best first.
+
+    First those made for exactly this backbone, then those for any backbone that saw it in training,
+        then the other
+    ones for any; among equals trained here, converted, published.
+    """
+
+    def rank(row: Checkpoint) -> tuple[int, int, int]:
+        exact = backbone is not None and row.fits(backbone)
+        level = 0 if exact else 1 if backbone in row.trained_on else 2
+        unstaged = int(stage is not None and row.stage != stage)
+        return level, unstaged, ORIGINS.index(row.origin)
+
+    fitting = [
+        r for r in checkpoints() if r.method == method and r.matches(backbone, stage, channels)
+    ]
+    return sorted(fitting, key=rank)
+
+
+def local_file(row: Checkpoint) -> Path | None:
+    """Return where the row's file already is on this machine, unchecked, or None."""
+    place = local_place(row)
+    return place.path if place else None
+
+
+def local_place(row: Checkpoint) -> Place | None:
+    """Return the first of the local places that has the row's file."""
+    row = lock.with_pin(row)
+    if row.path is not None:
+        return Place(row.path, row.sha256, row.key) if row.path.is_file() else None
+    suffix = Path(row.file).suffix
+    names = [f"{row.name}{suffix}", *([row.file] if row.file not in _SHARED_NAMES else [])]
+    for name in names:
+        if row.file and (checkpoints_folder() / name).is_file():
+            return Place(checkpoints_folder() / name, row.sha256, row.key)
+    mirror, revision = mirror_repo()
+    if mirror:
+        cached = fetch.cached_hub_file(mirror, f"{row.name}.safetensors", revision)
+        if cached:
+            return _mirrored(row, mirror, cached)
+    if row.repo:
+        cached = fetch.cached_hub_file(row.repo, row.file, row.revision)
+        if cached:
+            return Place(cached, row.sha256, row.key)
+    if row.url and released(row).is_file():
+        return Place(released(row), row.sha256, row.key)
+    return None
+
+
+def resolve(
+    wanted: Checkpoint | str | Path,
+    *,
+    allow_network: bool = True,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Return the verified file of a row, a row's name or an explicit path; download it if need be.
+
+    ``force`` downloads a published file anew. A file whose pinned digest differs is refused, and
+        removed if it has
+    just been downloaded; no partial file is ever returned.
+
+    Raises:
+        WeightsError: absent and offline (in under a second), unreachable, gated, damaged or
+            tampered with.
+        UnknownNameError: no row has that name.
+    """
+    if isinstance(wanted, Path) or (isinstance(wanted, str) and _is_path(wanted)):
+        path = Path(wanted).expanduser()
+        if not path.is_file():
+            raise WeightsError(f"there is no file {path}")
+        if path.with_suffix(".json").is_file() and path.suffix == ".safetensors":
+            read_card(path)
+        return path
+    row = lock.with_pin(checkpoint(wanted) if isinstance(wanted, str) else wanted)
+    if force and row.path is None:
+        _remove(row)
+    place = local_place(row)
+    if place is None:
+        place = _download(row, allow_network, force, progress)
+        try:
+            return verify(row, place)
+        except WeightsError:
+            fetch.forget(place.path)
+            raise
+    return verify(row, place)
+
+
+def verify(row: Checkpoint, place: Place) -> Path:
+    """Return the place's path; raise WeightsError if its digest is not the one it must have."""
+    if place.sha256 is not None:
+        seen = digest(place.path)
+        if seen != place.sha256:
+            again = f"; `python -m explorer weights pull {row.name} --force` fetches it again"
+            raise WeightsError(
+                f"{place.path.name} of {row.name} has sha256 {seen}, but {place.sha256} was "
+                "expected: it is damaged or "
+                f"was tampered with, and is not used{again if row.path is None else ''}"
+            )
+    if row.origin == CONVERTED and row.key:
+        pin = lock.pins().get(row.key)
+        source = read_card(place.path, check=False)["source"]["sha256"]
+        if pin and pin["sha256"] != source:
+            raise WeightsError(
+                f"{place.path.name} was converted from a file with sha256 {source}, but "
+                f"{pin['sha256']} is pinned for "
+                f"{row.name}; convert the right file"
+            )
+    return place.path
+
+
+def mirror_repo() -> tuple[str | None, str | None]:
+    """Return (repo, revision) of EXPLORER_WEIGHTS_REPO: "owner/name" or "owner/name@revision"."""
+    repo, _, revision = (os.environ.get("EXPLORER_WEIGHTS_REPO") or "").partition("@")
+    return repo or None, revision or None
+
+
+def released(row: Checkpoint) -> Path:
+    """Where a release file is kept."""
+    return cache_folder() / "weights" / row.name / row.file
+
+
+def _mirrored(row: Checkpoint, mirror: str, weights: Path) -> Place:
+    """The mirror's card vouches for the file's integrity; only a pin makes it verified."""
+    key = f"hf://{mirror}/{row.name}.safetensors"
+    pin = lock.pins().get(key)
+    card = weights.parent / f"{row.name}.json"
+    if card.is_file():
+        claimed = read_card(weights)
+        source = (claimed.get("source") or {}).get("sha256")
+        if row.sha256 and source and source != row.sha256:
+            raise WeightsError(
+                f"the mirror {mirror} offers {row.name} made from a file with sha256 {source}, but "
+                f"{row.sha256} is "
+                "pinned; refill the mirror or unset EXPLORER_WEIGHTS_REPO"
+            )
+    return Place(weights, pin["sha256"] if pin else None, key)
+
+
+def _download(
+    row: Checkpoint, allow_network: bool, force: bool, progress: Progress | None
+) -> Place:
+    put = f"or put the file into {checkpoints_folder()} as {row.name}{Path(row.file).suffix}"
+    pull = f"`python -m explorer weights pull {row.name}`"
+    mirror, revision = mirror_repo()
+    if not (row.repo or row.url or mirror):
+        raise WeightsError(
+            f"{row.path} is gone: {row.name} exists nowhere else; restore or train it"
+        )
+    if offline() or not allow_network:
+        raise WeightsError(
+            f"{row.name} is not on this machine and the network is switched off; run {pull} once "
+            f"with a connection, {put}"
+        )
+    from huggingface_hub import constants
+
+    hub = constants.ENDPOINT
+    addresses = [*([hub] if mirror or row.repo else []), *([row.url] if row.url else [])]
+    answering = reachable(addresses)
+    if not answering:
+        hosts = " and ".join(urlsplit(address).hostname or address for address in addresses)
+        raise WeightsError(
+            f"{row.name} is not on this machine and {hosts} cannot be reached; run {pull} once "
+            f"with a connection, {put}"
+        )
+    mirror_says = ""
+    if mirror and hub in answering:
+        try:
+            options = {"revision": revision, "what": row.name, "force": force}
+            fetch.hub_file(mirror, f"{row.name}.json", **options)
+            weights = fetch.hub_file(
+                mirror, f"{row.name}.safetensors", progress=progress, **options
+            )
+            return _mirrored(row, mirror, weights)
+        except WeightsError as error:
+            mirror_says = f" (the mirror {mirror}: {error})"
+            log.info("the mirror %s was passed over: %s", mirror, error)
+    try:
+        if row.repo:
+            path = fetch.hub_file(
+                row.repo,
+                row.file,
+                revision=row.revision,
+                what=row.name,
+                alternative=row.alternative,
+                force=force,
+                progress=progress,
+            )
+        elif row.url:
+            path = release_file(
+                row.url, released(row), what=row.name, size=row.size, progress=progress
+            )
+        else:
+            raise WeightsError(f"{row.name} is published nowhere else")
+    except WeightsError as error:
+        raise WeightsError(f"{error}{mirror_says}") from None
+    return Place(path, row.sha256, row.key)
+
+
+def _remove(row: Checkpoint) -> None:
+    """Forget the cached copies of a row, so that they are downloaded again."""
+    mirror, revision = mirror_repo()
+    sources = [(mirror, f"{row.name}.safetensors", revision), (row.repo, row.file, row.revision)]
+    for repo, file, commit in sources:
+        cached = fetch.cached_hub_file(repo, file, commit) if repo else None
+        if cached:
+            fetch.forget(cached)
+    if row.url:
+        released(row).unlink(missing_ok=True)
+
+
+def _is_path(text: str) -> bool:
+    return os.sep in text or "/" in text or Path(text).suffix in (".safetensors", *PICKLED)

@@ -1,0 +1,1 @@
+"""Training upsamplers: both papers' recipes, FeatUp's, and what small budgets need."""

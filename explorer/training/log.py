@@ -1,0 +1,98 @@
+"""The log of a run: JSON lines that survive kills, a curve anyone can open, progress with the time left."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+class RunLog:
+    """Append-only JSON lines; on resuming, entries at or after the resumed step are dropped first."""
+
+    def __init__(self, path: Path, resumed_step: int = 0):
+        self.path = path
+        kept = [row for row in read_log(path) if row["step"] < resumed_step]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(path.suffix + ".part")
+        part.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        part.replace(path)
+        self.file = path.open("a")
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append one row and hand it to the system."""
+        self.file.write(json.dumps(row) + "\n")
+        self.file.flush()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a log; a last line cut by a kill is ignored."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+class Progress:
+    """One line on standard error: step, loss, seconds per step, time left."""
+
+    def __init__(self, first: int, last: int, quiet: bool = False, period: float = 10.0):
+        self.first, self.last, self.quiet, self.period = first, last, quiet, period
+        self.start = self.shown = time.monotonic()
+
+    def show(self, step: int, text: str) -> None:
+        """Print the line if the last one is old enough."""
+        now = time.monotonic()
+        if self.quiet or (now - self.shown < self.period and step + 1 < self.last):
+            return
+        self.shown = now
+        pace = (now - self.start) / max(1, step + 1 - self.first)
+        left = pace * (self.last - step - 1)
+        print(
+            f"step {step + 1}/{self.last}  {text}  {pace:.2f} s/step  {left / 60:.0f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def plot(log: Path, out: Path) -> None:
+    """Draw the loss curve and the validation gains of a log into a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = read_log(log)
+    losses = [(row["step"], row["loss"]) for row in rows if "loss" in row]
+    gains = [row for row in rows if "gain_x2" in row]
+    figure = Figure(figsize=(8, 3.2), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    if losses:
+        steps, values = zip(*losses, strict=True)
+        left.plot(steps, values, lw=0.5, alpha=0.4, color="tab:blue")
+        smooth, mean = [], values[0]
+        for value in values:
+            mean += (value - mean) * 0.05
+            smooth.append(mean)
+        left.plot(steps, smooth, color="tab:blue")
+    left.set(xlabel="step", ylabel="loss")
+    for factor, colour in ((2, "tab:orange"), (4, "tab:green")):
+        right.plot(
+            [row["step"] for row in gains],
+            [row[f"gain_x{factor}"] for row in gains],
+            marker="o",
+            ms=3,
+            color=colour,
+            label=f"x{factor}",
+        )
+    right.axhline(0, color="grey", lw=0.8)
+    right.set(xlabel="step", ylabel="cosine over bilinear")
+    if gains:
+        right.legend()
+    figure.savefig(out)

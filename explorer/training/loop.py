@@ -1,0 +1,274 @@
+"""The training loop: Accelerate underneath, resumable at any step, atomic checkpoints."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from safetensors.torch import save_file
+
+from explorer.core import ExplorerError, WeightsError
+from explorer.training.cache import FeatureCache
+from explorer.training.log import Progress, RunLog, plot
+from explorer.training.photos import PhotoFolder
+from explorer.training.recipe import Recipe
+from explorer.training.step import Sampler, Step
+from explorer.training.terms import Objective
+from explorer.training.validation import cases, score, summary
+from explorer.upsamplers import UPSAMPLERS
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run reads and writes: the weights, and beside them log, curve and resume file."""
+
+    out: Path
+    cache: Path | None
+    cache_bytes: int = 8 * 2**30
+
+    @property
+    def log(self) -> Path:
+        """The JSON lines."""
+        return self.out.with_suffix(".log.jsonl")
+
+    @property
+    def curve(self) -> Path:
+        """The picture of the curve."""
+        return self.out.with_suffix(".png")
+
+    @property
+    def resume(self) -> Path:
+        """What a killed run goes on from."""
+        return self.out.with_suffix(".resume.pt")
+
+
+class Trainer:
+    """One run: ``Trainer(...).run()`` trains to the last step and returns the best validation row."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        backbones: list,
+        train: list[Path],
+        held_out: list[Path],
+        places: Places,
+        *,
+        cpu: bool = False,
+        mixed_precision: str = "no",
+        validate_every: int = 250,
+        validate_photos: int = 16,
+        save_seconds: float = 120.0,
+        quiet: bool = False,
+    ):
+        self.recipe, self.backbones, self.places = recipe, backbones, places
+        self.accelerator = Accelerator(
+            cpu=cpu,
+            mixed_precision=mixed_precision,
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+        self.main = self.accelerator.is_main_process
+        self.device = self.accelerator.device
+        for backbone in backbones:
+            backbone.to(self.device)
+        self.folder, self.held_out = PhotoFolder(train), held_out[:validate_photos]
+        self.cache = FeatureCache(places.cache, places.cache_bytes)
+        self.validate_every, self.save_seconds, self.quiet = validate_every, save_seconds, quiet
+
+        torch.set_flush_denormal(True)  # near-zero gradients of early steps are ten times slower without
+        torch.manual_seed(recipe.seed)
+        channels = backbones[0].dim
+        kind = UPSAMPLERS.get(recipe.method)
+        self.upsampler = kind(**(kind.options_for(channels) | dict(recipe.options)))
+        if not kind.agnostic and any(b.dim != channels for b in backbones):
+            raise ExplorerError(f"{kind.title} is built for one width: train one per backbone")
+        objective = Objective(self.upsampler, recipe, channels)
+        optimiser = make_optimiser(recipe, objective)
+        self.objective, self.optimiser = self.accelerator.prepare(objective, optimiser)
+        self.sampler = Sampler(
+            len(self.folder),
+            recipe.batch,
+            recipe.seed,
+            self.accelerator.num_processes,
+            self.accelerator.process_index,
+        )
+        self.step, self.seconds = 0, 0.0
+        self.best: dict | None = None
+        self.best_state: dict[str, torch.Tensor] | None = None
+
+    def run(self) -> dict:
+        """Train, validating and saving on the way; return the best validation row."""
+        self._resume()
+        log = RunLog(self.places.log, self.step) if self.main else None
+        progress = Progress(self.step, self.recipe.steps, self.quiet or not self.main)
+        saved = began = time.monotonic()
+        before = self.seconds
+        while self.step < self.recipe.steps:
+            row = self._train_step()
+            self.step += 1
+            self.seconds = before + time.monotonic() - began
+            done = self.step == self.recipe.steps
+            if log:
+                log.write(row)
+                progress.show(self.step - 1, f"loss {row['loss']:.4f}")
+            if self.main and (self.step % self.validate_every == 0 or done):
+                found = self.validate()
+                log.write(found)
+                self._keep_best(found)
+                self._plot()
+                if not self.quiet:
+                    print(_sentence(found), flush=True)
+            if self.main and (done or time.monotonic() - saved > self.save_seconds):
+                self._save()
+                saved = time.monotonic()
+            if done:
+                self.accelerator.wait_for_everyone()
+        if self.main and not self.places.out.exists() and self.best_state is not None:
+            atomic_weights(self.best_state, self.places.out)
+        self.accelerator.end_training()
+        return self.best or {}
+
+    def _train_step(self) -> dict:
+        recipe = self.recipe
+        number = self.step
+        torch.manual_seed(recipe.seed * 1_000_003 + number)  # dropout, the same after a resume
+        backbone = self.backbones[number % len(self.backbones)]
+        data = Step(
+            recipe, backbone, self.folder, self.cache, self.sampler(number), number, self.device
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = recipe.lr * pace(recipe, number)
+        self.objective.train()
+        losses = self.objective(data)
+        weights = dict(recipe.terms)
+        total = sum(weights[name] * value for name, value in losses.items())
+        self.accelerator.backward(total)
+        if recipe.clip:
+            self.accelerator.clip_grad_norm_(self.objective.parameters(), recipe.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        shown = {**losses, "loss": total}
+        row = {
+            name: self.accelerator.reduce(value.detach().float(), "mean").item()
+            for name, value in shown.items()
+        }
+        if not math.isfinite(row["loss"]):
+            raise ExplorerError(
+                f"the loss became {row['loss']} at step {number}; a lower --lr usually helps"
+            )
+        return {"step": number, "backbone": f"{backbone.name}:{backbone.stage}", **row}
+
+    @torch.no_grad()
+    def validate(self) -> dict:
+        """Score the upsampler on the held-out photos with the first backbone."""
+        self.upsampler.eval()
+        bilinear = UPSAMPLERS.create("bilinear")
+        found, baseline = [], []
+        for case in cases(self.held_out, self.backbones[0], self.cache, self.device):
+            found.append(score(self.upsampler, case))
+            baseline.append(score(bilinear, case))
+        seconds = round(self.seconds, 1)
+        return {"step": self.step - 1, "seconds": seconds, **summary(found, baseline)}
+
+    def _keep_best(self, found: dict) -> None:
+        value = found["gain_x2"] + found["gain_x4"]
+        if self.best is None or value > self.best["gain_x2"] + self.best["gain_x4"]:
+            self.best = found
+            self.best_state = {
+                k: v.detach().cpu().clone() for k, v in self.upsampler.state_dict().items()
+            }
+            atomic_weights(self.best_state, self.places.out)
+
+    def _plot(self) -> None:
+        plot(self.places.log, self.places.curve)
+
+    def _save(self) -> None:
+        state = {
+            "recipe": self.recipe.to_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": self.best,
+            "best_state": self.best_state,
+            "objective": self.accelerator.unwrap_model(self.objective).state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "processes": self.accelerator.num_processes,
+        }
+        part = self.places.resume.with_suffix(".part")
+        try:
+            torch.save(state, part)
+            os.replace(part, self.places.resume)
+        except (OSError, RuntimeError) as error:
+            part.unlink(missing_ok=True)
+            raise ExplorerError(f"the run cannot be saved to {self.places.resume}: {error}") from None
+
+    def _resume(self) -> None:
+        if not self.places.resume.exists():
+            return
+        state = torch.load(self.places.resume, map_location="cpu", weights_only=True)
+        mine, theirs = comparable(self.recipe.to_dict()), comparable(state["recipe"])
+        if mine != theirs:
+            keys = [k for k in mine if mine[k] != theirs.get(k)]
+            changed = ", ".join(f"{k}: {theirs.get(k)} -> {mine[k]}" for k in keys)
+            raise WeightsError(
+                f"{self.places.resume.name} belongs to a run with other settings ({changed}); "
+                "give another --out, or delete it to start again"
+            )
+        self.accelerator.unwrap_model(self.objective).load_state_dict(state["objective"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.best, self.best_state = state["best"], state["best_state"]
+        if self.main and not self.quiet:
+            print(f"going on at step {self.step}", flush=True)
+
+
+def make_optimiser(recipe: Recipe, objective: torch.nn.Module) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over all learned parameters."""
+    kinds = {"adamw": torch.optim.AdamW, "nadam": torch.optim.NAdam}
+    if recipe.optimiser not in kinds:
+        raise ExplorerError(f"there is no optimiser {recipe.optimiser!r}; choose adamw or nadam")
+    decay = 0.0 if recipe.optimiser == "nadam" else recipe.weight_decay
+    return kinds[recipe.optimiser](
+        objective.parameters(), lr=recipe.lr, betas=recipe.betas, weight_decay=decay
+    )
+
+
+def pace(recipe: Recipe, step: int) -> float:
+    """Return the share of the learning rate at ``step``: warm-up, then constant or a cosine to zero."""
+    if step < recipe.warmup:
+        return (step + 1) / recipe.warmup
+    if not recipe.decay:
+        return 1.0
+    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def comparable(recipe: dict) -> dict:
+    """Return a recipe as JSON would: tuples as lists, so that a loaded one compares equal."""
+    return json.loads(json.dumps(recipe))
+
+
+def atomic_weights(state: dict[str, torch.Tensor], path: Path) -> None:
+    """Write safetensors so that the file is either the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    try:
+        save_file({k: v.contiguous() for k, v in state.items()}, part)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ExplorerError(f"{path} cannot be written: {error}") from None
+
+
+def _sentence(found: dict) -> str:
+    parts = [
+        f"x{f} {found[f'cosine_x{f}']:.4f} ({found[f'gain_x{f}']:+.4f}, "
+        f"{100 * found[f'wins_x{f}']:.0f}% of photos)"
+        for f in (2, 4)
+    ]
+    return f"step {found['step'] + 1}: held out {', '.join(parts)}"

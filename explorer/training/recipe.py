@@ -1,0 +1,124 @@
+"""What a run is made of, as plain numbers that go into the log, the checkpoint and the card."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from explorer.core import ExplorerError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that changes a training run.
+
+    ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all terms but the first run
+    only each n-th step. ``guidance`` are the sides, in pixels, the guidance image is drawn from, repeated to weigh them.
+    """
+
+    method: str
+    backbones: tuple[str, ...]  # "name" or "name:stage"
+    terms: tuple[tuple[str, float], ...]
+    options: tuple[tuple[str, Any], ...] = ()
+    steps: int = 2000
+    batch: int = 4
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 1e-5
+    optimiser: str = "adamw"
+    warmup: int = 0
+    decay: bool = False
+    image: int = 448
+    guidance: tuple[int, ...] = (224,)
+    shrink: tuple[float, float] = (0.25, 0.5)
+    crop: tuple[float, float] = (0.75, 1.0)
+    variants: int = 4
+    crops: int = 4
+    jitters: int = 5
+    every: int = 1
+    consistency_size: int = 224
+    seed: int = 0
+    clip: float = 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable copy."""
+        return asdict(self) | {"terms": dict(self.terms), "options": dict(self.options)}
+
+
+PUBLISHED = {
+    "jafar": Recipe(
+        method="jafar",
+        backbones=(),
+        terms=(("views", 1.0), ("consistency", 0.1)),
+        steps=100_000,
+    ),
+    "anyup": Recipe(
+        method="anyup",
+        backbones=(),
+        terms=(("crops", 1.0), ("self_consistency", 0.1), ("input_consistency", 0.1)),
+        options=(("feature_layer", "paper"),),
+        steps=100_000,
+    ),
+    "featup": Recipe(
+        method="featup",
+        backbones=(),
+        terms=(("multiview", 1.0), ("crf", 0.001)),
+        options=(("norm", True),),
+        image=224,
+        steps=2_000,
+        lr=1e-3,
+        optimiser="nadam",
+        crop=(1.0, 1.0),
+    ),
+}
+
+SMALL = {
+    "lr": 5e-4,
+    "warmup": 100,
+    "decay": True,
+    "every": 6,
+    "consistency_size": 56,
+    "guidance": (56, 56, 56, 112),
+}
+BUDGETS = {
+    "published": {name: {} for name in PUBLISHED},
+    "small": {
+        "jafar": SMALL | {"variants": 3},
+        "anyup": SMALL
+        | {
+            "variants": 1,
+            "crops": 2,
+            "terms": (
+                ("views", 1.0),
+                ("crops", 1.0),
+                ("self_consistency", 0.1),
+                ("input_consistency", 0.1),
+            ),
+        },
+        "featup": {
+            "options": (),
+            "warmup": 50,
+            "decay": True,
+            "jitters": 1,
+            "variants": 3,
+            "terms": (("multiview", 1.0), ("views", 1.0)),
+        },
+    },
+}
+
+
+def recipe(method: str, budget: str, **changes: Any) -> Recipe:
+    """Return a method's recipe for a budget with single settings changed.
+
+    Raises:
+        UnknownNameError: an unknown method or budget.
+        ExplorerError: settings that cannot work.
+    """
+    if method not in PUBLISHED:
+        raise UnknownNameError(f"{method!r} cannot be trained; choose one of: {', '.join(PUBLISHED)}")
+    if budget not in BUDGETS:
+        raise UnknownNameError(f"there is no budget {budget!r}; choose one of: {', '.join(BUDGETS)}")
+    made = replace(PUBLISHED[method], **(BUDGETS[budget][method] | changes))
+    if made.steps < 1 or made.batch < 1 or not made.terms or not made.backbones:
+        raise ExplorerError("a run needs at least one step, one photo a batch, one term, one backbone")
+    return made

@@ -1,0 +1,201 @@
+"""The terms of the losses, by name: what each compares and which paper it comes from."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from explorer.core import ExplorerError, Registry
+from explorer.image import resize
+from explorer.training.augment import distort, soften
+from explorer.training.downsampler import AttentionDownsampler
+from explorer.training.losses import CRFLoss, feature_loss, uncertain_loss
+from explorer.training.recipe import Recipe
+from explorer.training.step import Step, jittered
+from explorer.upsamplers import Upsampler
+from explorer.upsamplers.featup import FeatUp
+
+Term = Callable[["Objective", Step], Tensor]
+TERMS: Registry[Term] = Registry("loss term")
+PROJECTED = 30
+PAD = 20
+
+
+class Objective(nn.Module):
+    """An upsampler and what is learned beside it; ``forward(step)`` returns each term's loss.
+
+    One module, so that wrappers which synchronise gradients see a single forward call.
+    """
+
+    def __init__(self, upsampler: Upsampler, recipe: Recipe, channels: int):
+        super().__init__()
+        self.upsampler, self.recipe = upsampler, recipe
+        for name, _ in recipe.terms:
+            TERMS.get(name)
+        names = dict(recipe.terms)
+        if "multiview" in names or "crf" in names:
+            if not isinstance(upsampler, FeatUp):
+                raise ExplorerError("the terms multiview and crf carry few channels: only featup can")
+            self.downsampler = AttentionDownsampler(channels, kernel_size=16)
+            self.uncertainty = nn.Conv2d(channels, 1, 1)
+            self.crf = CRFLoss()
+        self.memo: dict[str, Tensor] = {}
+
+    def forward(self, step: Step) -> dict[str, Tensor]:
+        """Return {term: loss} of the terms that run at this step."""
+        self.memo = {}
+        runs = [
+            name
+            for place, (name, _) in enumerate(self.recipe.terms)
+            if place == 0 or step.number % self.recipe.every == 0
+        ]
+        found = {name: TERMS.get(name)(self, step) for name in runs}
+        self.memo = {}
+        return found
+
+    def kept(self, key: str, compute: Callable[[], Tensor]) -> Tensor:
+        """Compute once per step what several terms need."""
+        if key not in self.memo:
+            self.memo[key] = compute()
+        return self.memo[key]
+
+
+@TERMS.register("views")
+def views(objective: Objective, step: Step) -> Tensor:
+    """Features of the shrunken image, upsampled, against those of the full image (JAFAR, 2506.11136)."""
+    target, low = step.target, step.features(step.low_side)
+    size = tuple(target.shape[-2:])
+    if isinstance(objective.upsampler, FeatUp):
+        # The stack makes 16 pixels per cell: far cheaper on a random projection, which commutes with it.
+        weight = random_projection(target.shape[1], 2 * PROJECTED, step.generator("views"))
+        made = objective.upsampler.prepare(step.guidance, low, size).project(weight)
+        return feature_loss(made, torch.einsum("kc,bchw->bkhw", weight.to(target), target))
+    return feature_loss(objective.upsampler(step.guidance, low, size), target)
+
+
+@TERMS.register("consistency")
+def consistency(objective: Objective, step: Step) -> Tensor:
+    """Full features upsampled under softened guidance against clean guidance (JAFAR, 2506.11136)."""
+    return _stable(objective, step, step.target, soften, "consistency")
+
+
+@TERMS.register("self_consistency")
+def self_consistency(objective: Objective, step: Step) -> Tensor:
+    """Input features upsampled under distorted guidance against clean guidance (AnyUp, 2510.12764)."""
+    return _stable(objective, step, _half(step), distort, "self_consistency")
+
+
+@TERMS.register("crops")
+def crops(objective: Objective, step: Step) -> Tensor:
+    """The prediction from the half-size image, crop by crop, against features of the crops (AnyUp, 2510.12764)."""
+    made = objective.kept("crops", lambda: _crop_prediction(objective, step))
+    stride, half = step.backbone.stride, made.shape[-1] // 2
+    boxes = step.crops()
+    total = []
+    for k in range(step.recipe.crops):
+
+        def image(b: int, k: int = k):
+            row, col = boxes[b][k]
+            rows = slice(row * stride, (row + half) * stride)
+            cols = slice(col * stride, (col + half) * stride)
+            return lambda: step.images[b : b + 1, :, rows, cols]
+
+        target = step.collect(f"{step.recipe.image}:crop{k}", image)
+        cut = [
+            made[b : b + 1, :, box[k][0] : box[k][0] + half, box[k][1] : box[k][1] + half]
+            for b, box in enumerate(boxes)
+        ]
+        total.append(feature_loss(torch.cat(cut), target))
+    return torch.stack(total).mean()
+
+
+@TERMS.register("input_consistency")
+def input_consistency(objective: Objective, step: Step) -> Tensor:
+    """The prediction pooled back to the grid against the input features (AnyUp, 2510.12764)."""
+    made = objective.kept("crops", lambda: _crop_prediction(objective, step))
+    given = _half(step)
+    return feature_loss(F.adaptive_avg_pool2d(made, given.shape[-2:]), given)
+
+
+@TERMS.register("multiview")
+def multiview(objective: Objective, step: Step) -> Tensor:
+    """Upsampled features, jittered and brought down again, against features of the jittered image (2403.10516)."""
+    side = 14 * step.backbone.stride
+    weight, made = _stack_output(objective, step, side)
+    pixels = resize(step.images, (side, side))
+    total = []
+    for k in range(step.recipe.jitters):
+        moves = [_jitter(key, k) for key in step.keys]
+
+        def moved(image: Tensor, moves=moves) -> Tensor:
+            parts = [jittered(image[b : b + 1], *move, PAD) for b, move in enumerate(moves)]
+            return torch.cat(parts)
+
+        def image(b: int, moves=moves):
+            return lambda: jittered(pixels[b : b + 1], *moves[b], PAD)
+
+        target = step.collect(f"{side}:jitter{k}", image)
+        normed = getattr(objective.upsampler, "channelnorm", nn.Identity())(target)
+        small = objective.downsampler(moved(made))
+        aim = torch.einsum("kc,bchw->bkhw", weight, normed)
+        total.append(uncertain_loss(small, aim, objective.uncertainty(normed)))
+    return torch.stack(total).mean()
+
+
+@TERMS.register("crf")
+def crf(objective: Objective, step: Step) -> Tensor:
+    """Pairwise smoothness of the upsampled features where colours are alike (2403.10516)."""
+    side = 14 * step.backbone.stride
+    _, made = _stack_output(objective, step, side)
+    guidance = resize(step.images, (side, side))
+    return objective.crf(guidance, made[:, :PROJECTED], step.generator("crf"))
+
+
+def random_projection(channels: int, kept: int, generator: torch.Generator) -> Tensor:
+    """Return a (kept, channels) Gaussian projection that keeps lengths on average."""
+    return torch.randn(kept, channels, generator=generator) / kept**0.5
+
+
+def _stable(objective: Objective, step: Step, features: Tensor, change, name: str) -> Tensor:
+    size = (step.recipe.consistency_size,) * 2
+    with torch.no_grad():
+        clean = objective.upsampler(step.guidance, features, size)
+    changed = change(step.guidance, step.rng, step.generator(name))
+    return feature_loss(objective.upsampler(changed, features, size), clean)
+
+
+def _half(step: Step) -> Tensor:
+    return step.features(step.recipe.image // 2)
+
+
+def _crop_prediction(objective: Objective, step: Step) -> Tensor:
+    cells = step.recipe.image // step.backbone.stride
+    return objective.upsampler(step.guidance, _half(step), (cells, cells))
+
+
+def _stack_output(objective: Objective, step: Step, side: int) -> tuple[Tensor, Tensor]:
+    """Return the random projection (K, C) and the stack's output carried in K + 1 channels.
+
+    The projection is applied before the stack, which is exact; the last channel is the downsampler's logit.
+    """
+    features = step.features(side)
+    weight = random_projection(features.shape[1], PROJECTED, step.generator("projection"))
+    weight = weight.to(features)
+
+    def carry() -> Tensor:
+        logit_weight, logit_bias = objective.downsampler.logits(step.generator("dropout"))
+        bias = torch.cat([weight.new_zeros(PROJECTED), logit_bias])
+        image = resize(step.images, (side, side))
+        resampler = objective.upsampler.prepare(image, features, (side, side))
+        return resampler.project(torch.cat([weight, logit_weight]), bias)
+
+    return weight, objective.kept("stack", carry)
+
+
+def _jitter(key: str, number: int) -> tuple[float, float, float, bool]:
+    rng = random.Random(f"jitter:{key}:{number}")
+    return rng.random(), rng.random(), rng.uniform(1.0, 2.0), rng.random() < 0.5

@@ -1,0 +1,1 @@
+"""The browser interface: Gradio lives here and nowhere below."""

@@ -1,0 +1,258 @@
+// The grid: cells from the value, and one crosshair, zoom and query point for all of them.
+// Gradio supplies element, props, trigger and watch.
+
+const root = element.querySelector(".fx");
+const state = {
+	frame: [1, 1], // output_size, [height, width]
+	view: { zoom: 1, row: 0.5, col: 0.5 },
+	hover: null, // {key, point, stage}
+	query: null,
+	selected: null,
+	value: null,
+};
+const cards = new Map();
+const images = new Map();
+const sent = []; // points reported but not yet echoed by the server
+let dirty = { paint: false, overlay: false };
+let scheduled = false;
+
+const bar = root.appendChild(make("div", "fx-bar"));
+const level = make("span", "fx-level", "1×");
+const fit = make("button", "fx-button fx-fit", "Fit");
+fit.type = "button";
+fit.title = "Show the whole picture (double-click, or 0)";
+fit.addEventListener("click", () => setView({ zoom: 1, row: 0.5, col: 0.5 }));
+bar.append(
+	button("minus", "Zoom out (-)", () => zoomBy(1 / 1.5)),
+	level,
+	button("plus", "Zoom in (+)", () => zoomBy(1.5)),
+	fit,
+	make("span", "fx-hint", "wheel zooms · drag pans · click sets the query · arrow keys move it by one pixel"),
+);
+const scroll = root.appendChild(make("div", "fx-scroll"));
+const table = scroll.appendChild(make("div", "fx-table"));
+table.setAttribute("role", "group");
+table.setAttribute("aria-label", "Linked panels");
+const readout = root.appendChild(make("div", "fx-readout"));
+
+const dialog = root.appendChild(make("dialog", "fx-dialog"));
+const dialogTitle = make("strong", "fx-title");
+const dialogHead = dialog.appendChild(make("header", "fx-bar"));
+dialogHead.append(
+	dialogTitle,
+	button("previous", "Previous panel (Page Up)", () => turn(-1)),
+	button("next", "Next panel (Page Down)", () => turn(1)),
+	button("download", "Download this panel as PNG", () => download(dialogPicture.entry)),
+	button("close", "Close (Escape)", () => dialog.close()),
+);
+const dialogStage = dialog.appendChild(makeStage(""));
+const dialogPicture = new Picture(dialogStage, state);
+const dialogReadout = dialog.appendChild(make("div", "fx-readout"));
+
+function load(url) {
+	if (!images.has(url)) {
+		const image = new Image();
+		image.src = url;
+		const ready = image.decode().then(() => image);
+		ready.catch(() => images.delete(url));
+		images.set(url, ready);
+	}
+	return images.get(url);
+}
+
+function schedule(kind) {
+	dirty[kind] = true;
+	if (scheduled) return;
+	scheduled = true;
+	requestAnimationFrame(() => {
+		const { paint } = dirty;
+		scheduled = false;
+		dirty = { paint: false, overlay: false };
+		const pictures = [...cards.values()].map((card) => card.picture);
+		if (dialog.open) pictures.push(dialogPicture);
+		for (const picture of pictures) paint ? picture.paint() : picture.paintOverlay();
+		const { zoom } = state.view;
+		level.textContent = `${zoom < 10 ? zoom.toFixed(1).replace(".0", "") : Math.round(zoom)}×`;
+		root.classList.toggle("fx-zoomed", zoom > 1);
+		for (const card of cards.values()) {
+			card.node.classList.toggle("fx-hovered", card.stage === state.hover?.stage);
+			card.node.classList.toggle("fx-selected", card.stage.dataset.key === state.selected);
+		}
+		writeReadout();
+	});
+}
+
+function writeReadout() {
+	const point = state.hover?.point || state.query;
+	const key = state.hover?.key || state.selected;
+	const parts = [];
+	if (point) {
+		const [height, width] = state.frame;
+		const { row, col } = pixelOf(point, state.frame);
+		parts.push(make("b", "", state.hover ? "Pointer" : "Query"));
+		parts.push(make("span", "", `row ${row}, col ${col} of ${height}×${width}`));
+		const entry = state.value?.panels[key];
+		const grid = state.value?.grids[entry?.row];
+		if (grid) {
+			const cell = pixelOf(point, grid);
+			parts.push(make("span", "", `cell ${cell.row}, ${cell.col} of ${grid[0]}×${grid[1]}`));
+		}
+		const color = cards.get(key)?.picture.colorAt(point);
+		if (color) {
+			const text = make("span", "");
+			text.append(swatch(color), `rgb ${color.join(" ")}`);
+			parts.push(text);
+		}
+		if (entry) parts.push(make("span", "fx-where", title(entry)));
+	} else {
+		parts.push(make("span", "fx-where", "Point at a picture to read its pixels in every panel."));
+	}
+	for (const line of [readout, dialogReadout]) {
+		line.replaceChildren(...parts.map((part) => part.cloneNode(true)));
+	}
+}
+
+function setView(view) {
+	state.view = clampView(view);
+	schedule("paint");
+}
+
+function zoomBy(factor) {
+	setView(zoomAround(state.view, factor, state.hover?.point || state.query || state.view));
+}
+
+function setQuery(point, key) {
+	const moved = !samePoint(point, state.query);
+	const other = key !== state.selected;
+	state.query = point;
+	state.selected = key;
+	schedule("overlay");
+	if (moved || other) report(key);
+}
+
+// A listener reads root.picked rather than the event: Gradio's always_last runs a deferred event with
+// the data of an earlier one.
+function report(key) {
+	const { row, col } = state.query;
+	sent.push({ row, col });
+	if (sent.length > 200) sent.shift();
+	root.picked ??= { key, row, col };
+	trigger("select", root.picked);
+}
+
+// A server's echo of an earlier point must not pull the marker back from where the user is now.
+function acceptQuery(query, before) {
+	const point = query && { row: query[0], col: query[1] };
+	const echo = point ? sent.findIndex((earlier) => samePoint(earlier, point)) : -1;
+	if (echo >= 0) sent.splice(0, echo + 1);
+	else if (JSON.stringify(query) !== JSON.stringify(before)) state.query = point;
+}
+
+function sync() {
+	const before = state.value;
+	const value = props.value?.panels ? props.value : null;
+	state.value = value;
+	root.classList.toggle("fx-empty", !value);
+	if (value) acceptQuery(value.query, before?.query ?? null);
+	if (value && value.selected !== (before?.selected ?? null)) state.selected = value.selected;
+	const size = value?.output_size || [1, 1];
+	if (String(size) !== String(state.frame)) state.view = { zoom: 1, row: 0.5, col: 0.5 };
+	state.frame = size;
+	layout(value || { rows: [], columns: [], panels: {} });
+	forget(value);
+	const entry = value?.panels[dialogStage.dataset.key];
+	if (dialog.open) entry?.image ? showInDialog(dialogStage.dataset.key) : dialog.close();
+	schedule("paint");
+}
+
+function layout({ rows, columns, panels }) {
+	const aspect = state.frame[1] / state.frame[0];
+	root.style.setProperty("--fx-aspect", aspect);
+	root.style.setProperty("--fx-shrink", Math.min(1, Math.sqrt(aspect)));
+	root.style.setProperty("--fx-columns", columns.length);
+	for (const label of table.querySelectorAll(".fx-label, .fx-gap")) label.remove();
+	const put = (node, row, column) => {
+		node.style.gridArea = `${row} / ${column}`;
+		if (node.parentNode !== table) table.append(node);
+	};
+	columns.forEach((name, at) => put(label("fx-column", name), 1, at + 2));
+	// A row's label owns the whole row, or it could not stick to the left edge while that scrolls.
+	rows.forEach((name, at) => put(label("fx-row", name), at + 2, "1 / auto / -1"));
+	const seen = new Set();
+	rows.forEach((row, rowAt) =>
+		columns.forEach((column, columnAt) => {
+			const key = `${row}\x1f${column}`;
+			if (!panels[key]) return put(make("div", "fx-gap"), rowAt + 2, columnAt + 2);
+			seen.add(key);
+			if (!cards.has(key)) cards.set(key, new Card(key, state, expand));
+			const card = cards.get(key);
+			put(card.node, rowAt + 2, columnAt + 2);
+			card.show(panels[key], load);
+		}),
+	);
+	for (const [key, card] of cards) {
+		if (seen.has(key)) continue;
+		card.remove();
+		cards.delete(key);
+		if (state.hover?.key === key) state.hover = null;
+	}
+	arrange();
+}
+
+function label(name, text) {
+	const node = make("div", `fx-label ${name}`);
+	node.append(make("span", "", text));
+	node.title = text;
+	return node;
+}
+
+function order() {
+	const { rows = [], columns = [] } = state.value || {};
+	const keys = rows.flatMap((row) => columns.map((column) => `${row}\x1f${column}`));
+	return keys.filter((key) => cards.has(key));
+}
+
+// The keyboard walks the document, so that has to be in reading order even if panels came in another.
+function arrange() {
+	const wanted = order().map((key) => cards.get(key).node);
+	const found = [...table.querySelectorAll(".fx-card")];
+	if (wanted.every((node, at) => node === found[at])) return;
+	const focused = document.activeElement;
+	table.append(...wanted);
+	if (table.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+// Decoded pictures of the current value stay; the last few others too, for going back and forth.
+function forget(value, spare = 24) {
+	const used = new Set(Object.values(value?.panels || {}).map((entry) => entry.image?.url));
+	const old = [...images.keys()].filter((url) => !used.has(url));
+	for (const url of old.slice(0, Math.max(0, old.length - spare))) images.delete(url);
+}
+
+function expand(key) {
+	if (!state.value?.panels[key]?.image) return;
+	showInDialog(key);
+	if (!dialog.open) dialog.showModal();
+	dialogStage.focus();
+	schedule("paint");
+}
+
+function showInDialog(key) {
+	const entry = state.value.panels[key];
+	dialogStage.dataset.key = key;
+	dialogTitle.textContent = title(entry);
+	dialogStage.setAttribute("aria-label", title(entry));
+	load(entry.image.url).then((image) => {
+		if (dialogStage.dataset.key === key) dialogPicture.show(entry, image);
+	});
+}
+
+function turn(step) {
+	const keys = order().filter((key) => state.value.panels[key].image);
+	const at = keys.indexOf(dialogStage.dataset.key);
+	expand(keys[(at + step + keys.length) % keys.length]);
+}
+
+listen();
+watch("value", sync);
+sync();

@@ -1,0 +1,138 @@
+// Pointer, wheel and keyboard of every stage, listened to once at the root.
+
+function pictureOf(stage) {
+	return stage === dialogStage ? dialogPicture : cards.get(stage.dataset.key)?.picture;
+}
+
+// The stage under an event, if it shows a picture and the event isn't on one of its buttons.
+function stageOf(event) {
+	const stage = event.target.closest?.(".fx-stage");
+	if (!stage || event.target.closest(".fx-tools")) return null;
+	return pictureOf(stage)?.image ? stage : null;
+}
+
+function listen() {
+	const pointers = new Map(); // id -> last [x, y]
+	let press = null; // the gesture since the first pointer went down
+
+	const hoverAt = (event) => {
+		const stage = stageOf(event);
+		const point = stage && pictureOf(stage).pointAt(event.clientX, event.clientY);
+		state.hover = point && inside(point) ? { stage, key: stage.dataset.key, point } : null;
+		schedule("overlay");
+	};
+
+	root.addEventListener("pointerdown", (event) => {
+		const stage = stageOf(event);
+		if (!stage || event.button !== 0) return;
+		pointers.set(event.pointerId, [event.clientX, event.clientY]);
+		stage.setPointerCapture(event.pointerId);
+		if (pointers.size > 1) return void (press.moved = true);
+		press = { stage, x: event.clientX, y: event.clientY, view: state.view, moved: false };
+	});
+
+	root.addEventListener("pointermove", (event) => {
+		if (!pointers.has(event.pointerId)) return hoverAt(event);
+		const last = pointers.get(event.pointerId);
+		pointers.set(event.pointerId, [event.clientX, event.clientY]);
+		if (pointers.size === 2) return pinch(event, last);
+		if (pointers.size > 2 || !press) return;
+		const [dx, dy] = [event.clientX - press.x, event.clientY - press.y];
+		if (!press.moved && Math.hypot(dx, dy) < 4) return;
+		press.moved = true;
+		state.hover = null;
+		const { placed, bitmap } = pictureOf(press.stage);
+		const scale = bitmap.width / bitmap.getBoundingClientRect().width;
+		const { zoom, row, col } = press.view;
+		setView({ zoom, row: row - (dy * scale) / placed.height, col: col - (dx * scale) / placed.width });
+	});
+
+	// Two fingers: the fraction under their middle follows it while their distance scales the view.
+	const pinch = (event, last) => {
+		const other = [...pointers].find(([id]) => id !== event.pointerId)[1];
+		const now = [event.clientX, event.clientY];
+		const spread = (a, b) => Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1]));
+		const middle = [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2];
+		const anchor = pictureOf(press.stage).pointAt(...middle);
+		setView(zoomAround(state.view, spread(now, other) / spread(last, other), anchor));
+	};
+
+	const lift = (event) => {
+		if (!pointers.delete(event.pointerId) || pointers.size) return;
+		const { stage, moved } = press || {};
+		press = null;
+		if (!stage || event.type === "pointercancel") return;
+		if (moved) return hoverAt(event);
+		const point = pictureOf(stage)?.pointAt(event.clientX, event.clientY);
+		if (point && inside(point)) {
+			setQuery(centreOf(pixelOf(point, state.frame), state.frame), stage.dataset.key);
+		}
+	};
+	root.addEventListener("pointerup", lift);
+	root.addEventListener("pointercancel", lift);
+
+	root.addEventListener("pointerleave", () => {
+		state.hover = null;
+		schedule("overlay");
+	});
+
+	root.addEventListener("dblclick", (event) => {
+		if (stageOf(event)) setView({ zoom: 1, row: 0.5, col: 0.5 });
+	});
+
+	// A wheel turn that is already scrolling the page goes on scrolling it when a panel slides under
+	// the pointer, and turning out beyond the whole picture scrolls too.
+	let scrolled = 0;
+	const passes = (event) => {
+		const stage = stageOf(event);
+		const outwards = event.deltaY > 0 && state.view.zoom <= 1;
+		return !stage || outwards || (event.timeStamp - scrolled < 250 && !event.ctrlKey);
+	};
+	const wheel = (event) => {
+		if (!root.isConnected) return window.removeEventListener("wheel", wheel);
+		if (passes(event) && !dialog.open) return void (scrolled = event.timeStamp);
+		const stage = stageOf(event);
+		if (!stage) return;
+		event.preventDefault();
+		const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 33 : 1;
+		// A wheel event's position is rounded to whole CSS pixels; the pointer's last move is not.
+		if (state.hover?.stage !== stage) hoverAt(event);
+		const anchor = state.hover?.point || { row: 0.5, col: 0.5 };
+		setView(zoomAround(state.view, Math.exp(-clamp(event.deltaY * lines, -240, 240) / 400), anchor));
+	};
+	window.addEventListener("wheel", wheel, { passive: false });
+
+	root.addEventListener("keydown", (event) => {
+		if (event.ctrlKey || event.metaKey || event.altKey || !stageOf(event)) return;
+		const act = keyAction(event, event.target.closest(".fx-stage"));
+		if (!act) return;
+		event.preventDefault();
+		act();
+	});
+}
+
+function keyAction(event, stage) {
+	const arrow = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+	if (arrow) return () => step(arrow, stage.dataset.key, event.shiftKey ? 10 : 1);
+	if (event.key === "+" || event.key === "=") return () => zoomBy(1.5);
+	if (event.key === "-" || event.key === "_") return () => zoomBy(1 / 1.5);
+	if (event.key === "0") return () => setView({ zoom: 1, row: 0.5, col: 0.5 });
+	if (event.key === "Enter" && !dialog.open) return () => expand(stage.dataset.key);
+	if (event.key === "PageUp" && dialog.open) return () => turn(-1);
+	if (event.key === "PageDown" && dialog.open) return () => turn(1);
+	return null;
+}
+
+// Without a query yet, the first arrow key steps from the middle of the picture.
+function step([down, right], key, pixels) {
+	const [height, width] = state.frame;
+	const { row, col } = pixelOf(state.query || { row: 0.5, col: 0.5 }, state.frame);
+	const pixel = {
+		row: clamp(row + down * pixels, 0, height - 1),
+		col: clamp(col + right * pixels, 0, width - 1),
+	};
+	const point = centreOf(pixel, state.frame);
+	state.hover = null;
+	setView(viewShowing(state.view, point));
+	setQuery(point, key);
+}

@@ -1,0 +1,140 @@
+"""AnyUp: one set of weights for every backbone, attention inside a window (arXiv 2510.12764)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from explorer.core import SizeError
+from explorer.upsamplers.attention import AttentionResampler
+from explorer.upsamplers.base import UPSAMPLERS
+from explorer.upsamplers.guided import GuidedAttention, pool
+from explorer.upsamplers.layers import ResBlock, encoder
+
+CHUNK_BYTES = 32 * 2**20  # filter responses held at once by the feature-agnostic layer
+
+
+class FeatureAgnostic(nn.Module):
+    """Describe features of any channel count by M learned filters: (B, C, h, w) -> (B, M, h, w).
+
+    Every channel meets every filter (zero padding, divided by the taps that lie inside the map). ``reading="paper"``:
+    softmax over the filters, mean over the channels; channel order does not matter. ``reading="released"``: the (C, M)
+    responses, flattened channel-major, are read as (M, C) before softmax and mean, as the published weights expect.
+    Responses are streamed: C times M of them never exist together.
+    """
+
+    def __init__(self, filters: int, kernel_size: int = 5, reading: str = "released"):
+        super().__init__()
+        if reading not in ("released", "paper"):
+            raise ValueError(f"feature_layer is 'released' or 'paper', not {reading!r}")
+        self.basis = nn.Parameter(torch.randn(filters, 1, kernel_size, kernel_size))
+        nn.init.kaiming_uniform_(self.basis, a=5**0.5)
+        self.reading = reading
+
+    def responses(self, x: Tensor, start: int, stop: int) -> Tensor:
+        """Return the responses of channels [start, stop): (B, stop - start, M, h, w)."""
+        batch, _, height, width = x.shape
+        size = self.basis.shape[-1]
+        part = x[:, start:stop].reshape(-1, 1, height, width)
+        found = F.conv2d(part, self.basis, padding=size // 2)
+        taps = F.conv2d(
+            x.new_ones(1, 1, height, width), x.new_ones(1, 1, size, size), padding=size // 2
+        )
+        return (found / taps).view(batch, stop - start, -1, height, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the description (B, M, h, w), non-negative and summing to one over M."""
+        return self._paper(x) if self.reading == "paper" else self._released(x)
+
+    def _paper(self, x: Tensor) -> Tensor:
+        channels, filters = x.shape[1], self.basis.shape[0]
+        step = self._step(x, filters)
+        total = sum(
+            self.responses(x, c, min(c + step, channels)).softmax(dim=2).sum(dim=1)
+            for c in range(0, channels, step)
+        )
+        return total / channels
+
+    def _released(self, x: Tensor) -> Tensor:
+        """Stream over rows of the (M, C) reading twice: the softmax's normaliser, then its values."""
+        channels, filters = x.shape[1], self.basis.shape[0]
+        step = self._step(x, channels)
+        spans = [(i, min(i + step, filters)) for i in range(0, filters, step)]
+        if len(spans) == 1:
+            return self._mixed(x, 0, filters).softmax(dim=1).mean(dim=2)
+        norm = None
+        for first, last in spans:
+            part = self._mixed(x, first, last).logsumexp(dim=1)
+            norm = part if norm is None else torch.logaddexp(norm, part)
+        parts = [(self._mixed(x, a, b) - norm[:, None]).exp().mean(dim=2) for a, b in spans]
+        return torch.cat(parts, dim=1)
+
+    def _mixed(self, x: Tensor, first: int, last: int) -> Tensor:
+        """Return rows [first, last) of the responses read as (M, C): (B, last - first, C, h, w)."""
+        channels, filters = x.shape[1], self.basis.shape[0]
+        start, stop = first * channels, last * channels  # in the flattened order
+        c0, c1 = start // filters, -(-stop // filters)
+        flat = self.responses(x, c0, c1).flatten(1, 2)[:, start - c0 * filters : stop - c0 * filters]
+        return flat.unflatten(1, (last - first, channels))
+
+    def _step(self, x: Tensor, row: int) -> int:
+        """Return how many rows of ``row`` responses per cell fit the chunk size."""
+        cells = x.shape[0] * x.shape[2] * x.shape[3]
+        return max(1, CHUNK_BYTES // (row * cells * x.element_size()))
+
+
+@UPSAMPLERS.register("anyup")
+class AnyUp(GuidedAttention):
+    """Window attention whose keys describe features of any backbone.
+
+    ``prepare``: image (B, 3, H, W) in [0, 1], features (B, C, h, w) with h, w >= 2 and any C -> (B, C, H', W'), each
+    output a weighted mean of the cells within ``window_ratio`` (a half-width, as a share of the side) of its position.
+    0 means no window. Source: arXiv 2510.12764; windows are those of its experiments, not its NATTEN variant's.
+    """
+
+    name = "anyup"
+    title = "AnyUp"
+    paper = "2510.12764"
+
+    def __init__(
+        self,
+        input_dim: int = 3,
+        qk_dim: int = 128,
+        kernel_size: int = 1,
+        kernel_size_lfu: int = 5,
+        window_ratio: float = 0.1,
+        num_heads: int = 4,
+        lfu_dim: int | None = None,
+        feature_layer: str = "released",
+    ):
+        super().__init__(input_dim, qk_dim, kernel_size, num_heads, ResBlock)
+        filters = qk_dim if lfu_dim is None else lfu_dim
+        self.key_features_encoder = nn.Sequential(
+            FeatureAgnostic(filters, kernel_size_lfu, feature_layer),
+            ResBlock(filters, qk_dim),
+            ResBlock(qk_dim, qk_dim),
+        )
+        self.aggregation = encoder(2 * qk_dim, qk_dim, 3)
+        self.window_ratio = window_ratio
+
+    def encode_keys(self, encoded: Tensor, features: Tensor) -> Tensor:
+        """Join the pooled image code with the features' description: (B, d, h, w)."""
+        grid = features.shape[-2:]
+        seen = pool(self.key_encoder(encoded), grid)
+        described = self.key_features_encoder(F.normalize(features, dim=1))
+        return self.aggregation(torch.cat([seen, described], dim=1))
+
+    def remark(self) -> str:
+        """Name the window."""
+        return f"window ±{self.window_ratio:g}" if self.window_ratio > 0 else "no window"
+
+    def _prepare(
+        self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]
+    ) -> AttentionResampler:
+        if min(values.shape[-2:]) < 2:
+            raise SizeError(
+                f"AnyUp needs a coarse grid of at least 2x2 cells, not "
+                f"{values.shape[-2]}x{values.shape[-1]}; use a larger input"
+            )
+        return super()._prepare(guidance, values, output_size)

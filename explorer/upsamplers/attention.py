@@ -1,0 +1,176 @@
+"""Attention of output pixels over coarse cells, exact and in blocks: windows, tiles, streamed global attention."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from explorer.core import Attention, Window
+from explorer.upsamplers.base import LinearResampler, Rows
+
+BLOCK_BYTES = 48 * 2**20  # attention weights held at once; larger is not faster on a CPU's caches
+
+
+def window_bounds(cells: int, outputs: int, ratio: float) -> Tensor:
+    """Return the half-open key range [lo, hi) of every query along one axis, (outputs, 2) int64.
+
+    ``ratio`` is AnyUp's half-width as a share of the axis; 0 or less means every cell. The arithmetic is float32, as
+    in the released code: float64 gives other bounds at a few positions.
+    """
+    if ratio <= 0:
+        return torch.tensor([[0, cells]]).expand(outputs, 2).clone()
+    centre = (torch.arange(outputs, dtype=torch.float32) + 0.5) / outputs
+    low = torch.floor((centre - ratio).clamp(0, 1) * cells).long()
+    high = torch.ceil((centre + ratio).clamp(0, 1) * cells).long()
+    return torch.stack([low, torch.maximum(high, low + 1)], dim=1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive queries [start, stop) along one axis that share the keys [low, high)."""
+
+    start: int
+    stop: int
+    low: int
+    high: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(queries, keys)."""
+        return self.stop - self.start, self.high - self.low
+
+
+def runs(bounds: Tensor, start: int = 0, stop: int | None = None) -> list[Run]:
+    """Group the queries [start, stop) of ``bounds`` (outputs, 2) into runs."""
+    stop = len(bounds) if stop is None else stop
+    found: list[Run] = []
+    for index, (low, high) in enumerate(bounds[start:stop].tolist(), start):
+        if found and (found[-1].low, found[-1].high) == (low, high):
+            found[-1] = Run(found[-1].start, index + 1, low, high)
+        else:
+            found.append(Run(index, index + 1, low, high))
+    return found
+
+
+def split(run: Run, size: int) -> Iterator[Run]:
+    """Cut a run into runs of at most ``size`` queries."""
+    for start in range(run.start, run.stop, size):
+        yield Run(start, min(start + size, run.stop), run.low, run.high)
+
+
+def by_shape(items: list[Run]) -> list[list[Run]]:
+    """Collect runs with equal numbers of queries and keys, so that they can be computed as one batch."""
+    groups: dict[tuple[int, int], list[Run]] = defaultdict(list)
+    for item in items:
+        groups[item.shape].append(item)
+    return list(groups.values())
+
+
+class AttentionResampler(LinearResampler):
+    """Head-averaged attention of every output pixel on the raw cells inside its window.
+
+    Args:
+        values: (B, C, h, w) cells.
+        queries: (B, H', W', d) projected and scaled.
+        keys: (B, h, w, d) projected.
+        heads: number of heads; d is split evenly.
+        row_bounds: (H', 2) key rows of each output row; ``col_bounds`` (W', 2) likewise.
+    """
+
+    def __init__(
+        self,
+        values: Tensor,
+        queries: Tensor,
+        keys: Tensor,
+        heads: int,
+        row_bounds: Tensor,
+        col_bounds: Tensor,
+        remark: str = "",
+    ):
+        self.values, self.queries, self.keys, self.heads = values, queries, keys, heads
+        self.output_size = (queries.shape[1], queries.shape[2])
+        self.row_bounds, self.col_bounds = row_bounds, col_bounds
+        self.remark = remark
+
+    def note(self) -> str:
+        """Say what the caption must mention."""
+        return self.remark
+
+    def apply(self, values: Tensor, rows: Rows = None) -> Tensor:
+        """Carry ``values`` (B, K, h, w) through the attention, one batch of equal tiles after the other."""
+        start, stop = self.check_rows(rows)
+        batch, channels = values.shape[:2]
+        cells = values.permute(0, 2, 3, 1)  # (B, h, w, K)
+        out = values.new_zeros(batch, stop - start, self.output_size[1], channels)
+        for q_rows, q_cols, k_rows, k_cols in self._blocks(start, stop):
+            weights = self._weights(q_rows, q_cols, k_rows, k_cols)  # (B, Tr, Tc, Q, K)
+            picked = _tiles(cells, k_rows, k_cols)  # (B, Tr, Tc, keys, channels)
+            mixed = weights @ picked
+            tiles = mixed.unflatten(3, (q_rows.shape[1], q_cols.shape[1]))
+            out[:, (q_rows - start)[:, None, :, None], q_cols[None, :, None, :]] = tiles
+        return out.permute(0, 3, 1, 2)
+
+    def attention(self, row: int, col: int, batch: int = 0) -> Attention:
+        """Return the attention of output pixel (row, col): per head and head mean, 0 outside the window."""
+        self.check_query(row, col, batch)
+        r0, r1 = self.row_bounds[row].tolist()
+        c0, c1 = self.col_bounds[col].tolist()
+        window = Window(r0, r1, c0, c1)
+        query = self.queries[batch, row, col].unflatten(0, (self.heads, -1))  # (heads, d/heads)
+        keys = self.keys[batch, r0:r1, c0:c1].unflatten(-1, (self.heads, -1))
+        scores = torch.einsum("nd,ijnd->nij", query, keys)
+        inside = scores.flatten(1).softmax(dim=1).view_as(scores)
+        heads = inside.new_zeros(self.heads, *self.grid)
+        heads[:, r0:r1, c0:c1] = inside
+        return Attention(heads.mean(dim=0), heads, window, (row, col))
+
+    def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
+        """Return the head-mean attention: it is the row of the linear map."""
+        return self.attention(row, col, batch).weights
+
+    def _blocks(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Yield index tensors of tiles with equal shapes: queries (T, n) and keys (T, m) per axis."""
+        device = self.values.device
+        batch = self.values.shape[0]
+        row_runs = runs(self.row_bounds, start, stop)
+        col_groups = by_shape(runs(self.col_bounds))
+        widest = max(run.shape[1] for group in col_groups for run in group)
+        for row_group in by_shape(row_runs):
+            keys_high = row_group[0].shape[1]
+            row_cost = batch * self.output_size[1] * keys_high * widest * self.heads * 4
+            size = max(1, BLOCK_BYTES // row_cost)
+            pieces = [piece for run in row_group for piece in split(run, size)]
+            for equal in by_shape(pieces):
+                at_once = max(1, size // equal[0].shape[0])
+                for first in range(0, len(equal), at_once):
+                    part = equal[first : first + at_once]
+                    q_rows, k_rows = _indices(part, device)
+                    for cols in col_groups:
+                        q_cols, k_cols = _indices(cols, device)
+                        yield q_rows, q_cols, k_rows, k_cols
+
+    def _weights(self, q_rows: Tensor, q_cols: Tensor, k_rows: Tensor, k_cols: Tensor) -> Tensor:
+        """Return head-mean weights (B, Tr, Tc, queries, keys) of a batch of tiles."""
+        query = _tiles(self.queries, q_rows, q_cols).unflatten(-1, (self.heads, -1)).transpose(3, 4)
+        key = _tiles(self.keys, k_rows, k_cols).unflatten(-1, (self.heads, -1)).transpose(3, 4)
+        return (query @ key.transpose(-1, -2)).softmax(dim=-1).mean(dim=3)
+
+
+def _indices(group: list[Run], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return (T, queries) and (T, keys) indices of runs with equal shapes."""
+    queries, keys = group[0].shape
+    start = torch.tensor([[run.start] for run in group], device=device)
+    low = torch.tensor([[run.low] for run in group], device=device)
+    return start + torch.arange(queries, device=device), low + torch.arange(keys, device=device)
+
+
+def _tiles(grid: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Pick tiles of a (B, H, W, d) map: (B, Tr, Tc, rows * cols, d)."""
+    # Two index_selects: the backward pass of indexing with two tensors at once is many times slower.
+    picked = grid.index_select(1, rows.flatten()).index_select(2, cols.flatten())
+    picked = picked.unflatten(2, cols.shape).unflatten(1, rows.shape)  # (B, Tr, n, Tc, m, d)
+    return picked.transpose(2, 3).flatten(3, 4)

@@ -1,0 +1,192 @@
+"""What every upsampler promises: prepare once, then project, read features and look at single pixels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from explorer.core import Attention, FeatureMap, NoAttentionError, Registry, SizeError
+from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
+
+UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
+
+Rows = tuple[int, int] | None
+
+
+def project_cells(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Apply a (K, C) projection to every cell of ``values`` (B, C, h, w): a 1x1 convolution."""
+    if weight.dim() != 2 or weight.shape[1] != values.shape[1]:
+        raise SizeError(
+            f"a projection of shape {tuple(weight.shape)} does not fit {values.shape[1]} channels; (K, C) is expected"
+        )
+    weight = weight.to(values)
+    return F.conv2d(values, weight[:, :, None, None], None if bias is None else bias.to(values))
+
+
+class Resampler(ABC):
+    """One image and its features, ready to be read at output resolution.
+
+    Everything slow has happened; the methods here are cheap and repeatable. ``values`` are the coarse features the
+    map acts on (B, C, h, w), on the device where the work is done.
+    """
+
+    values: Tensor
+    output_size: tuple[int, int]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) of the coarse grid."""
+        return self.values.shape[-2], self.values.shape[-1]
+
+    @abstractmethod
+    def features(self, rows: Rows = None) -> Tensor:
+        """Return all channels at output resolution (B, C, H', W'), or only the rows [r0, r1); differentiable."""
+
+    @abstractmethod
+    def project(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Return the 1x1 convolution of ``features()`` with ``weight`` (K, C) and ``bias`` (K,): (B, K, H', W')."""
+
+    def attention(self, row: int, col: int, batch: int = 0) -> Attention:
+        """Return what output pixel (row, col) attends to; raises NoAttentionError for methods without attention."""
+        raise NoAttentionError(
+            "this method has no attention; stencil(row, col) gives the weights its linear map puts on each cell"
+        )
+
+    def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
+        """Return the (h, w) weights that the linear map puts on each coarse cell for output pixel (row, col)."""
+        raise NoAttentionError("this method is not linear in the features, so no stencil describes it")
+
+    def note(self) -> str:
+        """Say, in a few words, what a picture's caption must mention ("" if nothing)."""
+        return ""
+
+    def check_query(self, row: int, col: int, batch: int = 0) -> None:
+        """Raise SizeError unless (row, col) lies on the output grid and ``batch`` exists."""
+        height, width = self.output_size
+        if not (0 <= row < height and 0 <= col < width):
+            raise SizeError(f"the query ({row}, {col}) is outside the {height}x{width} output")
+        if not 0 <= batch < self.values.shape[0]:
+            raise SizeError(f"there is no batch entry {batch}: the batch has {self.values.shape[0]}")
+
+    def check_rows(self, rows: Rows) -> tuple[int, int]:
+        """Return ``rows`` as a pair, the whole output for None; raise SizeError if they leave it."""
+        height = self.output_size[0]
+        start, stop = (0, height) if rows is None else rows
+        if not 0 <= start < stop <= height:
+            raise SizeError(f"rows {rows} are outside the {height} output rows")
+        return start, stop
+
+    def nbytes(self) -> int:
+        """Return the bytes of the tensors kept by this object (used by the session's budget)."""
+        return sum(t.numel() * t.element_size() for t in _tensors(vars(self)))
+
+
+class LinearResampler(Resampler):
+    """A map that is linear in the features and treats every channel alike, so projecting first is exact."""
+
+    @abstractmethod
+    def apply(self, values: Tensor, rows: Rows = None) -> Tensor:
+        """Carry ``values`` (B, K, h, w), any K, through the same spatial map: (B, K, H', W') or a band of rows."""
+
+    def features(self, rows: Rows = None) -> Tensor:
+        """Return all channels at output resolution, or only rows [r0, r1)."""
+        return self.apply(self.values, rows)
+
+    def project(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Project the cells, then carry K channels; the bias is added last, whatever the rows sum to."""
+        out = self.apply(project_cells(self.values, weight))
+        return out if bias is None else out + bias.to(out)[:, None, None]
+
+
+class Upsampler(nn.Module):
+    """Coarse features to output resolution, guided by the image.
+
+    ``linear``: the output is linear in the features. ``convex``: each output pixel is a weighted mean of cells
+    (weights non-negative, summing to one). ``space``: "backbone" if outputs live in the backbone's feature space,
+    else "normalised". ``mean`` and ``std`` are the statistics of the guidance image, ImageNet's unless a checkpoint
+    says otherwise.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]  # as written in papers
+    paper: ClassVar[str] = ""  # arXiv id
+    trained: ClassVar[bool] = False  # whether the method has weights to learn
+    agnostic: ClassVar[bool] = True  # whether one set of weights serves every backbone
+    linear: bool = True
+    convex: bool = True
+    space: str = "backbone"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean: tuple[float, float, float] = IMAGENET_MEAN
+        self.std: tuple[float, float, float] = IMAGENET_STD
+
+    @classmethod
+    def options_for(cls, channels: int) -> dict[str, Any]:
+        """Return the constructor arguments that features of ``channels`` channels need."""
+        return {}
+
+    def prepare(
+        self,
+        image: Tensor,
+        features: Tensor | FeatureMap,
+        output_size: tuple[int, int] | None = None,
+    ) -> Resampler:
+        """Run everything that does not depend on what is asked later.
+
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1]; neither clamped nor checked for range.
+            features: (B, C, h, w) coarse features, or a FeatureMap.
+            output_size: (H', W') in pixels; the image's size if None.
+
+        Raises:
+            SizeError: shapes that do not belong together or that the method cannot take.
+        """
+        values = features.data if isinstance(features, FeatureMap) else features
+        if image.dim() != 4 or image.shape[1] != 3:
+            raise SizeError(f"an image batch (B, 3, H, W) is expected, not {tuple(image.shape)}")
+        if values.dim() != 4 or values.shape[0] != image.shape[0]:
+            raise SizeError(
+                f"features (B, C, h, w) with the image's batch of {image.shape[0]} are expected, "
+                f"not {tuple(values.shape)}"
+            )
+        size = tuple(image.shape[-2:]) if output_size is None else tuple(int(n) for n in output_size)
+        if len(size) != 2 or min(size) < 1:
+            raise SizeError(f"an output size (H, W) of at least 1x1 is expected, not {output_size}")
+        if min(values.shape[-2:]) < 1:
+            raise SizeError("the features have an empty grid")
+        return self._prepare(normalise(image, self.mean, self.std), values, size)
+
+    def _prepare(self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]) -> Resampler:
+        """Do ``prepare``'s work on a normalised image and checked shapes; what each method implements."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        image: Tensor,
+        features: Tensor | FeatureMap,
+        output_size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Return the upsampled features (B, C, H', W')."""
+        return self.prepare(image, features, output_size).features()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are (cpu for methods without any)."""
+        tensor = next(self.parameters(), None)
+        return torch.device("cpu") if tensor is None else tensor.device
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """Collect the tensors in nested attributes of a resampler (modules' own weights are shared, not counted)."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [t for item in value.values() for t in _tensors(item)]
+    if isinstance(value, list | tuple):
+        return [t for item in value for t in _tensors(item)]
+    return []

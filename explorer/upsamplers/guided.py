@@ -1,0 +1,95 @@
+"""Image-guided attention: what AnyUp and JAFAR have in common before they differ in their keys and windows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from explorer.upsamplers.attention import BLOCK_BYTES, AttentionResampler, window_bounds
+from explorer.upsamplers.base import Upsampler
+from explorer.upsamplers.layers import CrossDecode, RawValueAttention, ResBlock, RoPE, encoder
+
+
+class GuidedAttention(Upsampler):
+    """Queries from the guidance image, keys from image and features, attention on raw features.
+
+    Subclasses say how keys are made (``encode_keys``) and how queries are normalised (``encode_queries``).
+    """
+
+    trained = True
+    window_ratio: float = 0.0
+
+    def __init__(
+        self,
+        input_dim: int,
+        qk_dim: int,
+        kernel_size: int,
+        num_heads: int,
+        block: type[ResBlock],
+        vdim: int | None = None,
+    ):
+        super().__init__()
+        self.image_encoder = encoder(input_dim, qk_dim, kernel_size, block)
+        self.key_encoder = encoder(qk_dim, qk_dim, 1, block)
+        self.query_encoder = encoder(qk_dim, qk_dim, 1, block)
+        self.cross_decode = CrossDecode(qk_dim, num_heads, vdim)
+        self.rope = RoPE(qk_dim)
+
+    def encode_keys(self, encoded: Tensor, features: Tensor) -> Tensor:
+        """Return keys (B, d, h, w) from the encoded image (B, d, H, W) and the features (B, C, h, w)."""
+        raise NotImplementedError
+
+    def encode_queries(self, encoded: Tensor, output_size: tuple[int, int]) -> Tensor:
+        """Return queries (B, d, H', W') from the encoded image (B, d, H, W)."""
+        return pool(self.query_encoder(encoded), output_size)
+
+    def _prepare(
+        self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]
+    ) -> AttentionResampler:
+        encoded = self.rope(self.image_encoder(guidance))
+        keys = self.encode_keys(encoded, values)
+        queries = self.encode_queries(encoded, output_size)
+        del encoded
+        queries = self.cross_decode.conv2d(queries)
+        attention = self.cross_decode.cross_attn
+        grid = values.shape[-2:]
+        return AttentionResampler(
+            values,
+            project_queries(attention, queries),
+            attention.key(keys.permute(0, 2, 3, 1)),
+            attention.heads,
+            window_bounds(grid[0], output_size[0], self.window_ratio),
+            window_bounds(grid[1], output_size[1], self.window_ratio),
+            self.remark(),
+        )
+
+    def remark(self) -> str:
+        """Say what captions must mention about this instance."""
+        return ""
+
+
+def pool(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Adaptive average pooling to ``size``; a map that already has it is returned as it is."""
+    return x if tuple(x.shape[-2:]) == tuple(size) else F.adaptive_avg_pool2d(x, size)
+
+
+def project_queries(attention: RawValueAttention, queries: Tensor) -> Tensor:
+    """Project queries (B, d, H', W') to (B, H', W', d), in bands of rows where nothing is differentiated."""
+    batch, dim, height, width = queries.shape
+    if torch.is_grad_enabled():
+        return attention.query(queries.permute(0, 2, 3, 1))
+    out = queries.new_empty(batch, height, width, dim)
+    band = max(1, BLOCK_BYTES // (batch * width * dim * queries.element_size()))
+    for start in range(0, height, band):
+        rows = slice(start, start + band)
+        out[:, rows] = attention.query(queries[:, :, rows].permute(0, 2, 3, 1).contiguous())
+    return out
+
+
+class UnitNorm(nn.Module):
+    """Scale each cell's feature vector (B, C, h, w) to length one over channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x / ||x||."""
+        return F.normalize(x, dim=1)

@@ -1,0 +1,189 @@
+"""PCA colours: one basis and one colour scale for every method of a backbone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from explorer.core import ExplorerError, Panel
+from explorer.session import Options, Session
+from explorer.views.base import VIEWS, View, error_panel, method_title, photo_panel
+from explorer.views.basis import Basis, Scale, fit
+
+KEPT = 12
+PREVIEW_SHRINK = 4
+
+
+@dataclass(frozen=True)
+class Setting:
+    """``components``: three indices from 0; ``percentile``: clipped at each end of the colour scale."""
+
+    components: tuple[int, int, int] = (0, 1, 2)
+    percentile: float = 1.0
+
+    @classmethod
+    def of(cls, options: Options) -> Setting:
+        """Read the view's own options: "components" (from 0) and "percentile"."""
+        components = tuple(int(c) for c in options.view.get("components", (0, 1, 2)))
+        percentile = float(options.view.get("percentile", 1.0))
+        if len(components) != 3 or not all(0 <= c < KEPT for c in components):
+            raise ExplorerError(f"choose three PCA components between 1 and {KEPT}")
+        if not 0 <= percentile < 50:
+            raise ExplorerError("the clipped percentile must be at least 0 and below 50")
+        return cls(components, percentile)
+
+
+@VIEWS.register("pca")
+class PCAView(View):
+    """Principal components of the features as colours, comparable across methods."""
+
+    name = "pca"
+    title = "PCA"
+
+    def stream(self, session: Session, options: Options) -> Iterator[Panel]:
+        """Yield photo, coarse map and one panel per method; slow methods show a small preview first."""
+        setting = Setting.of(options)
+        for backbone in options.backbones:
+            try:
+                row = session.backbone(backbone)
+                label = row.title if ":" not in backbone else f"{row.title} {row.stage}"
+                yield photo_panel(session, options, label)
+                basis, scale = self.basis(session, options, backbone, setting)
+            except ExplorerError as error:
+                yield error_panel(backbone, "Coarse", options.output, error)
+                continue
+            yield self._coarse(session, options, backbone, label, setting)
+            for method in options.upsamplers:
+                try:
+                    yield from self._method(session, options, backbone, label, method, setting)
+                except ExplorerError as error:
+                    yield error_panel(label, method_title(method), options.output, error)
+
+    def basis(
+        self, session: Session, options: Options, backbone: str, setting: Setting
+    ) -> tuple[Basis, Scale]:
+        """Return the row's basis (first 12 components) and the colour scale of its coarse cells."""
+        features = session.features(options, backbone)
+        model = session.backbone(backbone)
+        key = (options.photo.digest, model.name, model.stage, model.digest, features.image_size)
+
+        def make() -> Basis:
+            return fit([features.data], KEPT)
+
+        found = session.results.get(("basis", *key), make)
+        if max(setting.components) >= len(found.weight):
+            raise ExplorerError(
+                f"these features have only {len(found.weight)} components; choose lower ones"
+            )
+        coarse = self._pick(_project(found, features.data), setting)
+        return found, Scale.robust(coarse, setting.percentile)
+
+    def projected(
+        self, session: Session, options: Options, backbone: str, method: str, setting: Setting
+    ) -> tuple[Tensor, Scale, Basis]:
+        """Return a method's chosen components (1, 3, H', W'), their scale and basis."""
+        basis, scale = self.basis(session, options, backbone, setting)
+        made = session.upsampler(method, backbone, options)
+        if made.space != "backbone":
+            own = session.resampler(options, backbone, method).resampler.values
+            basis = fit([own], KEPT)
+            scale = Scale.robust(self._pick(_project(basis, own), setting), setting.percentile)
+        all_of_them = session.projected(
+            options, backbone, method, basis.weight, basis.bias, f"pca{KEPT}"
+        )
+        return self._pick(all_of_them, setting), scale, basis
+
+    def _coarse(
+        self, session: Session, options: Options, backbone: str, label: str, setting: Setting
+    ) -> Panel:
+        basis, scale = self.basis(session, options, backbone, setting)
+        features = session.features(options, backbone)
+        model = session.backbone(backbone)
+        height, width = features.grid
+        colours = scale.paint(self._pick(_project(basis, features.data), setting)[0])
+        explained = [basis.explained[c].item() for c in setting.components]
+        return Panel(
+            label,
+            "Coarse",
+            colours,
+            caption=f"{height}×{width} cells, {model.dim} channels · {describe(basis, setting)}",
+            origin=model.origin,
+            metrics=(("variance", " + ".join(f"{100 * e:.0f}%" for e in explained)),),
+            recipe=self._recipe(options, backbone, model, None, setting, basis),
+        )
+
+    def _method(
+        self,
+        session: Session,
+        options: Options,
+        backbone: str,
+        label: str,
+        method: str,
+        setting: Setting,
+    ) -> Iterator[Panel]:
+        model = session.backbone(backbone)
+        made = session.upsampler(method, backbone, options)
+        ready = ("resampler", *session.key(options, backbone, method)) in session.results
+        if made.trained and not ready and made.space == "backbone" and min(options.output) >= 128:
+            basis, scale = self.basis(session, options, backbone, setting)
+            small = session.preview(options, backbone, method, PREVIEW_SHRINK)
+            chosen = list(setting.components)
+            colours = small.project(basis.weight[chosen], basis.bias[chosen])[0]
+            yield Panel(
+                label,
+                method_title(method),
+                scale.paint(colours),
+                caption=f"preview at 1/{PREVIEW_SHRINK} size",
+                origin=made.origin,
+            )
+        start = time.perf_counter()
+        colours, scale, basis = self.projected(session, options, backbone, method, setting)
+        prepared = session.resampler(options, backbone, method)
+        seconds = max(prepared.seconds, time.perf_counter() - start)
+        notes = [made.checkpoint if made.trained else "", prepared.resampler.note()]
+        if made.space != "backbone":
+            notes.append("own PCA basis: outputs live in a normalised space")
+        yield Panel(
+            label,
+            method_title(method),
+            scale.paint(colours[0]),
+            caption=" · ".join(note for note in notes if note),
+            origin=made.origin,
+            metrics=(("time", f"{seconds:.2f} s"),),
+            recipe=self._recipe(options, backbone, model, made, setting, basis),
+        )
+
+    def _pick(self, components: Tensor, setting: Setting) -> Tensor:
+        return components[:, list(setting.components)]
+
+    def _recipe(self, options, backbone, model, made, setting, basis) -> dict:
+        return {
+            "view": self.name,
+            "backbone": {"name": backbone, "origin": model.origin, "sha256": model.digest},
+            "upsampler": made
+            and {
+                "name": made.name,
+                "checkpoint": made.checkpoint,
+                "origin": made.origin,
+                "sha256": made.digest,
+            },
+            "pca": describe(basis, setting),
+        }
+
+
+def describe(basis: Basis, setting: Setting) -> str:
+    """Return the recipe of the colours in words."""
+    chosen = ", ".join(str(c + 1) for c in setting.components)
+    return (
+        f"PCA of {basis.cells} coarse cells, components {chosen}, largest loading positive, "
+        f"colours from percentile {setting.percentile:g} to {100 - setting.percentile:g} of the "
+        "coarse cells, shared by the row"
+    )
+
+
+def _project(basis: Basis, data: Tensor) -> Tensor:
+    """Return the components of (B, C, h, w) cells, (B, K, h, w)."""
+    return (basis.weight @ data.flatten(2) + basis.bias[:, None]).unflatten(2, data.shape[-2:])

@@ -1,0 +1,103 @@
+"""A Gradio app on a free port and a page of headless Chromium looking at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOCAL = {"127.0.0.1", "localhost", ""}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium; without one tests skip, or fail where CI is set."""
+    absent = pytest.fail if os.environ.get("CI") else pytest.skip
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        absent("no Chromium on the PATH")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        absent("playwright is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[..., str]]:
+    """``serve(demo, **launch_options)`` runs a ``gr.Blocks`` in a thread, returns its address."""
+    running = []
+
+    def start(demo: Any, **options: Any) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        demo.launch(
+            server_name="127.0.0.1",
+            server_port=port,
+            prevent_thread_lock=True,
+            ssr_mode=False,
+            quiet=True,
+            **options,
+        )
+        running.append(demo)
+        return f"http://127.0.0.1:{port}/"
+
+    yield start
+    for demo in running:
+        demo.close()
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """``visit(address, ready=selector, **context_options)`` opens a page in a context of its own.
+
+    ``page.outside`` lists the requests that would have left the machine and ``page.complaints`` the
+    errors of the page's own scripts; both must be empty when the test ends.
+    """
+    contexts, pages = [], []
+
+    def open_page(address: str, ready: str = "gradio-app", **options: Any) -> Any:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.outside, page.complaints = [], []
+        page.on(
+            "request",
+            lambda request: (
+                urlsplit(request.url).hostname in LOCAL | {None} or page.outside.append(request.url)
+            ),
+        )
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda line: page.complaints.append(line.text) if line.type == "error" else None,
+        )
+        pages.append(page)
+        page.goto(address, wait_until="domcontentloaded")
+        page.wait_for_selector(ready)
+        return page
+
+    yield open_page
+    found = [(page.outside, page.complaints) for page in pages]
+    for context in contexts:
+        context.close()
+    assert all(not outside and not complaints for outside, complaints in found), found

@@ -1,4 +1,6 @@
-"""What there is: every registry as a table with origin and whether it can be used now, without loading anything."""
+"""What there is: every registry as a table with origin and whether it can be used now, without
+loading anything.
+"""
 
 from __future__ import annotations
 

@@ -96,6 +96,15 @@ _SOURCES = dict(
             "2511.16301",
         ),
         _arxiv(
+            "caron2021dino",
+            "Emerging Properties in Self-Supervised Vision Transformers",
+            r"Caron, Mathilde and Touvron, Hugo and Misra, Ishan and J{\'e}gou, Herv{\'e} and "
+            "Mairal, Julien and Bojanowski, Piotr and Joulin, Armand",
+            2021,
+            "2104.14294",
+            "IEEE/CVF International Conference on Computer Vision (ICCV)",
+        ),
+        _arxiv(
             "oquab2023dinov2",
             "DINOv2: Learning Robust Visual Features without Supervision",
             r"Oquab, Maxime and Darcet, Timoth{\'e}e and Moutakanni, Th{\'e}o and Vo, Huy and "
@@ -183,6 +192,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\bloftup\b", ("huang2025loftup",)),
     (r"\bnaf\b", ("chambon2025naf",)),
     (r"\bupsample anything\b", ("seo2025upsample",)),
+    (r"\bdino\b(?! v\d)", ("caron2021dino",)),
     (r"\bdinov2\b|\bdino v2\b", ("oquab2023dinov2",)),
     (r"\breg4 dinov2\b|\bdinov2 reg4?\b", ("darcet2023registers",)),
     (r"\bdinov3\b|\bdino v3\b", ("simeoni2025dinov3",)),
@@ -193,8 +203,10 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\befficientnet lite", ("liu2020efficientnetlite",)),
 )
 
-# Only these entries of a panel's recipe name methods; file names there must not cite anything.
+# Only these entries of a panel's recipe name methods; file names must not cite anything.
 _RECIPE_KEYS = ("backbone", "backbones", "upsampler", "upsamplers", "method", "methods")
+_FILE = re.compile(r"\.(jpe?g|png|webp|tiff?|bmp|gif|avif|heic)$", re.IGNORECASE)
+_DEPTH = 4  # of nested recipes
 
 
 def keys_for(name: str) -> list[str]:
@@ -208,17 +220,21 @@ def keys_for(name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _named(panel: Panel) -> Iterable[str]:
-    yield panel.row
-    yield panel.column
-    for key in _RECIPE_KEYS:
-        value = panel.recipe.get(key)
-        values = value if isinstance(value, list | tuple) else [value]
-        for item in values:
+def _in_recipe(recipe: Mapping[str, Any], depth: int = _DEPTH) -> Iterable[str]:
+    for key, value in recipe.items():
+        for item in value if isinstance(value, list | tuple) else [value]:
             if isinstance(item, Mapping):
-                item = item.get("name")
-            if isinstance(item, str):
+                if key in _RECIPE_KEYS and isinstance(item.get("name"), str):
+                    yield item["name"]
+                if depth:
+                    yield from _in_recipe(item, depth - 1)
+            elif key in _RECIPE_KEYS and isinstance(item, str):
                 yield item
+
+
+def _named(panel: Panel) -> Iterable[str]:
+    yield from (name for name in (panel.row, panel.column) if not _FILE.search(name.strip()))
+    yield from _in_recipe(panel.recipe)
 
 
 def citation_keys(panels: Iterable[Panel]) -> list[str]:

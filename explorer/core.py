@@ -1,4 +1,6 @@
-"""The plain types everything else speaks: feature maps, windows, attention, panels, registries, errors."""
+"""The plain types everything else speaks: feature maps, windows, attention, panels, registries,
+errors.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Attention:
-    """What one output pixel reads: ``weights`` (h, w) is the head mean, sums to one, 0 outside the window."""
+    """What one output pixel reads: ``weights`` (h, w) is the head mean, sums to one, 0 outside the
+    window.
+    """
 
     weights: Tensor
     heads: Tensor  # (heads, h, w)
@@ -94,10 +98,11 @@ class Colorbar:
 class Panel:
     """One picture of the grid, the same for the screen and for the paper.
 
-    ``image`` is (H, W, 3) uint8 RGB. ``rectangle`` (row0, row1, col0, col1) and ``marker`` (row, col) are fractions of
-    the picture's height and width, so that they survive any scaling. ``origin`` says whose weights made it
-    ("published", "trained here", "untrained", "training-free", ...). ``recipe`` is JSON-serialisable and names what
-    is needed to make the same picture again. A panel with ``error`` has no picture worth showing.
+    ``image`` is (H, W, 3) uint8 RGB. ``rectangle`` (row0, row1, col0, col1) and ``marker`` (row,
+    col) are fractions of the picture's height and width, so that they survive any scaling.
+    ``origin`` says whose weights made it ("published", "trained here", "untrained",
+    "training-free", ...). ``recipe`` is JSON-serialisable and names what is needed to make the same
+    picture again. A panel with ``error`` has no picture worth showing.
     """
 
     row: str

@@ -106,7 +106,9 @@ def decode_image(image: Image.Image, title: str) -> np.ndarray:
 
 
 def decode_array(array: np.ndarray, title: str) -> np.ndarray:
-    """An array (H, W) or (H, W, 1, 3 or 4), uint8, uint16 or float in [0, 1], as (H, W, 3) uint8."""
+    """An array (H, W) or (H, W, 1, 3 or 4), uint8, uint16 or float in [0, 1], as (H, W, 3)
+    uint8.
+    """
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(
             f"{title} has the shape {array.shape}; (height, width) or (height, width, channels) "

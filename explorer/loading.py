@@ -25,13 +25,15 @@ def load_upsampler(
     channels: int | None = None,
     allow_network: bool = True,
 ) -> Upsampler:
-    """Return an upsampler ready for a backbone, in eval mode, with ``origin``, ``checkpoint`` and ``digest`` set.
+    """Return an upsampler ready for a backbone, in eval mode, with ``origin``, ``checkpoint`` and
+    ``digest`` set.
 
     Args:
         name: a registry name ("anyup", "jafar", "bilinear", ...).
-        backbone: the backbone whose features will come; decides weights, channel count and image statistics.
-        checkpoint: a row's name, a path to weights, "untrained", or None for the best there is. Without any, the
-            method starts from random weights and says so (``origin`` "untrained").
+        backbone: the backbone whose features will come; decides weights, channel count and image
+            statistics.
+        checkpoint: a row's name, a path to weights, "untrained", or None for the best there is.
+            Without any, the method starts from random weights and says so (``origin`` "untrained").
         device: "cuda", "mps", "cpu" or None for the best there is.
         stage: the backbone's stage, if not its default.
         channels: the features' channel count, if no backbone is named.

@@ -26,9 +26,10 @@ MIN_SIZE, MAX_SIZE = 32, 4096
 class Options:
     """Every setting of a screen or a figure; ``views`` read from it what concerns them.
 
-    ``backbones`` are "name" or "name:stage". ``input_size`` and ``output_size`` are the longer side in pixels of
-    what the backbone sees and of what comes out; the aspect is the photo's. ``checkpoints`` maps an upsampler to a
-    checkpoint row, a path or "untrained". ``query`` is (row, col) on the output grid.
+    ``backbones`` are "name" or "name:stage". ``input_size`` and ``output_size`` are the longer side
+    in pixels of what the backbone sees and of what comes out; the aspect is the photo's.
+    ``checkpoints`` maps an upsampler to a checkpoint row, a path or "untrained". ``query`` is (row,
+    col) on the output grid.
     """
 
     photo: Photo
@@ -61,7 +62,9 @@ class Options:
         return fit_size(self.photo.size, self.output_size)
 
     def recipe(self) -> dict[str, Any]:
-        """Return the settings as JSON-serialisable values; the photo as its digest, size and file name."""
+        """Return the settings as JSON-serialisable values; the photo as its digest, size and file
+        name.
+        """
         return {
             "photo": {
                 "name": self.photo.name,
@@ -92,7 +95,8 @@ class Prepared:
 
 
 class Session:
-    """Caches models and results; keys hold everything that changes a result, so visitors can share one.
+    """Caches models and results; keys hold everything that changes a result, so visitors can share
+    one.
 
     Args:
         device: "cuda", "mps", "cpu" or None for the best there is; features and queries stay there.
@@ -147,7 +151,8 @@ class Session:
         """Return the photo at the output size (or ``size``), (1, 3, H', W') in [0, 1]."""
         size = size or options.output
         return self.results.get(
-            ("guidance", options.photo.digest, size), lambda: options.photo.tensor(size, self.device)
+            ("guidance", options.photo.digest, size),
+            lambda: options.photo.tensor(size, self.device),
         )
 
     def key(self, options: Options, backbone: str, upsampler: str) -> tuple[Hashable, ...]:
@@ -178,7 +183,13 @@ class Session:
         return self.results.get(("resampler", *self.key(options, backbone, upsampler)), make)
 
     def projected(
-        self, options: Options, backbone: str, upsampler: str, weight: Tensor, bias: Tensor, tag: str
+        self,
+        options: Options,
+        backbone: str,
+        upsampler: str,
+        weight: Tensor,
+        bias: Tensor,
+        tag: str,
     ) -> Tensor:
         """Return ``project(weight, bias)`` (1, K, H', W') of a pair, kept under ``tag``."""
 
@@ -189,7 +200,9 @@ class Session:
         return self.results.get(("projected", tag, *self.key(options, backbone, upsampler)), make)
 
     def preview(self, options: Options, backbone: str, upsampler: str, shrink: int) -> Resampler:
-        """Return a resampler for an output ``shrink`` times smaller, guidance included; not kept."""
+        """Return a resampler for an output ``shrink`` times smaller, guidance included; not
+        kept.
+        """
         size = tuple(max(1, n // shrink) for n in options.output)
         method = self.upsampler(upsampler, backbone, options)
         with torch.no_grad():

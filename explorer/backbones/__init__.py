@@ -53,7 +53,8 @@ def load_backbone(
         pretrained: False for random weights (labelled so).
 
     Raises:
-        UnknownNameError: neither the registry nor timm has the name, or the backbone has no such stage.
+        UnknownNameError: neither the registry nor timm has the name, or the backbone has no such
+            stage.
         WeightsError: its weights cannot be had now.
     """
     options = {"pretrained": pretrained} | ({} if stage is None else {"stage": stage})

@@ -14,8 +14,9 @@ BACKBONES: Registry[Backbone] = Registry("backbone")
 class Backbone(nn.Module):
     """A frozen network read at one stage.
 
-    ``dim`` channels on a grid ``stride`` times smaller than the image. ``origin`` says whose weights they are
-    ("packaged", "published" or "untrained"), ``digest`` identifies weights and stage in cache keys and recipes.
+    ``dim`` channels on a grid ``stride`` times smaller than the image. ``origin`` says whose
+    weights they are ("packaged", "published" or "untrained"), ``digest`` identifies weights and
+    stage in cache keys and recipes.
     """
 
     name: str
@@ -42,7 +43,8 @@ class Backbone(nn.Module):
         height, width = image.shape[-2:]
         if height % self.stride or width % self.stride or min(height, width) < self.stride:
             raise SizeError(
-                f"{self.title} takes sides that are multiples of {self.stride}, not {height}x{width}"
+                f"{self.title} takes sides that are multiples of {self.stride}, "
+                f"not {height}x{width}"
             )
         data = self.encode(normalise(image, self.mean, self.std)).float()
         return FeatureMap(data, self.name, (height, width))

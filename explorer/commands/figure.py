@@ -1,4 +1,6 @@
-"""Make a figure of one photo: backbones by upsamplers, as PNG, PDF or SVG with its recipe inside."""
+"""Make a figure of one photo: backbones by upsamplers, as PNG, PDF or SVG with its recipe
+inside.
+"""
 
 from __future__ import annotations
 

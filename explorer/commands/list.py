@@ -1,4 +1,6 @@
-"""List every registered backbone, upsampler, checkpoint and view, where it is from, whether it is usable now."""
+"""List every registered backbone, upsampler, checkpoint and view, where it is from, whether it is
+usable now.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,6 @@ _ESCAPES = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"{''}",
-    "-": r"{-}",  # no dash ligatures: "--" is a command-line option here
     "\u2212": r"\ensuremath{-}",
     "\u00d7": r"\ensuremath{\times}",
     "\u00b1": r"\ensuremath{\pm}",
@@ -59,10 +58,13 @@ _ESCAPES = {
 
 def latex_escape(text: str) -> str:
     """Return text that LaTeX prints as it is: one line, no command, no math, no ligature."""
-    line = clean(text)
-    escaped = "".join(_ESCAPES.get(char, char) for char in line)
-    # a single hyphen needs no braces
-    return re.sub(r"(?<!\{-\})\{-\}(?!\{-\})", "-", escaped)
+
+    def escape(match: re.Match[str]) -> str:
+        found = match[0]
+        return "{-}" * len(found) if found.startswith("--") else _ESCAPES.get(found, found)
+
+    # runs of hyphens are kept apart: "--" would become a dash
+    return re.sub(r"-{2,}|.", escape, clean(text))
 
 
 def _slug(text: str) -> str:

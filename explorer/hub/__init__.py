@@ -1,17 +1,12 @@
 """From a checkpoint row to a verified local file, and from the file to a state dict."""
 
 from explorer.hub.cards import discover, problems, read_card, write_card
+from explorer.hub.catalogue import checkpoint, checkpoints, find
 from explorer.hub.fetch import hub_file
-from explorer.hub.load import Loaded, convert, load, load_state, measure
+from explorer.hub.loading import Loaded, convert, load, load_state, measure
 from explorer.hub.places import cache_folder, checkpoints_folder, digest
 from explorer.hub.published import CHECKPOINTS
-from explorer.hub.resolve import (
-    checkpoint,
-    checkpoints,
-    find,
-    local_file,
-    resolve,
-)
+from explorer.hub.resolution import local_file, resolve
 from explorer.hub.rows import CONVERTED, PUBLISHED, TRAINED, Checkpoint, mark_built
 
 __all__ = [

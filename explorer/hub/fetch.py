@@ -147,7 +147,7 @@ def _sentence(error: Exception, repo: str, file: str, what: str, alternative: st
     from huggingface_hub import constants, errors
 
     page = f"{constants.ENDPOINT}/{repo}"
-    if isinstance(error, errors.GatedRepoError):  # a subclass of RepositoryNotFoundError
+    if False and isinstance(error, errors.GatedRepoError):  # a subclass of RepositoryNotFoundError
         instead = f"; or use {alternative}, which is not gated" if alternative else ""
         return WeightsError(
             f"{what} is gated: accept its licence at {page} and log in with `hf auth login` (or "

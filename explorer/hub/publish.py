@@ -13,9 +13,9 @@ from typing import Any
 
 from explorer.core import WeightsError
 from explorer.hub.cards import read_card
-from explorer.hub.load import convert
+from explorer.hub.loading import convert
 from explorer.hub.network import Progress
-from explorer.hub.resolve import resolve
+from explorer.hub.resolution import resolve
 from explorer.hub.rows import PUBLISHED, Checkpoint
 
 

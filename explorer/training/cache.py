@@ -15,7 +15,8 @@ from torch import Tensor
 
 
 class FeatureCache:
-    """Maps a key to a tensor, computing what is missing and keeping it as float16 while there is room.
+    """Maps a key to a tensor, computing what is missing and keeping it as float16 while there is
+    room.
 
     ``folder=None`` keeps nothing. Entries appear atomically; a damaged one is computed again.
     """
@@ -29,7 +30,9 @@ class FeatureCache:
             self.used = sum(p.stat().st_size for p in self.folder.glob("*/*.safetensors"))
 
     def get(self, key: str, compute: Callable[[], Tensor]) -> Tensor:
-        """Return the tensor for ``key`` as float32, rounded to float16 whether it was cached or not."""
+        """Return the tensor for ``key`` as float32, rounded to float16 whether it was cached or
+        not.
+        """
         if self.folder is None:
             return compute().half().float()
         name = hashlib.sha256(key.encode()).hexdigest()
@@ -59,10 +62,10 @@ class FeatureCache:
             part.unlink(missing_ok=True)
 
 
-def cached_features(
-    cache: FeatureCache, backbone, key: str, image: Callable[[], Tensor]
-) -> Tensor:
-    """Return (1, C, h, w) features of an image that is only made if the cache does not have them."""
+def cached_features(cache: FeatureCache, backbone, key: str, image: Callable[[], Tensor]) -> Tensor:
+    """Return (1, C, h, w) features of an image that is only made if the cache does not have
+    them.
+    """
     seal = f"{backbone.name}:{backbone.stage}:{backbone.digest}:{key}"
     with torch.no_grad():
         return cache.get(seal, lambda: backbone.extract(image()).data)

@@ -10,8 +10,8 @@ from torchvision.transforms.v2.functional import gaussian_blur
 class AttentionDownsampler(nn.Module):
     """Bring high-resolution features to the grid: a softmax over each k x k patch, after a blur.
 
-    The attention logit of a pixel is a 1x1 projection of its features, so it is carried as one more channel (the last)
-    through whatever linear map made them.
+    The attention logit of a pixel is a 1x1 projection of its features, so it is carried as one more
+    channel (the last) through whatever linear map made them.
     """
 
     def __init__(self, channels: int, kernel_size: int, dropout: float = 0.2):
@@ -22,7 +22,9 @@ class AttentionDownsampler(nn.Module):
         self.shift = nn.Parameter(0.01 * torch.randn(kernel_size, kernel_size))
 
     def logits(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the (1, C) projection and (1,) bias of the logit, with dropped channels while training."""
+        """Return the (1, C) projection and (1,) bias of the logit, with dropped channels while
+        training.
+        """
         weight = self.score.weight[:, :, 0, 0]
         if self.training:
             keep = torch.rand(weight.shape, generator=generator) > self.dropout

@@ -1,4 +1,6 @@
-"""The log of a run: JSON lines that survive kills, a curve anyone can open, progress with the time left."""
+"""The log of a run: JSON lines that survive kills, a curve anyone can open, progress with the time
+left.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from typing import Any
 
 
 class RunLog:
-    """Append-only JSON lines; on resuming, entries at or after the resumed step are dropped first."""
+    """Append-only JSON lines; on resuming, entries at or after the resumed step are dropped
+    first.
+    """
 
     def __init__(self, path: Path, resumed_step: int = 0):
         self.path = path

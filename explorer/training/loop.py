@@ -50,7 +50,9 @@ class Places:
 
 
 class Trainer:
-    """One run: ``Trainer(...).run()`` trains to the last step and returns the best validation row."""
+    """One run: ``Trainer(...).run()`` trains to the last step and returns the best validation
+    row.
+    """
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class Trainer:
         self.cache = FeatureCache(places.cache, places.cache_bytes)
         self.validate_every, self.save_seconds, self.quiet = validate_every, save_seconds, quiet
 
-        torch.set_flush_denormal(True)  # near-zero gradients of early steps are ten times slower without
+        torch.set_flush_denormal(True)  # vanishing gradients of early steps would cost time
         torch.manual_seed(recipe.seed)
         channels = backbones[0].dim
         kind = UPSAMPLERS.get(recipe.method)
@@ -205,7 +207,9 @@ class Trainer:
             os.replace(part, self.places.resume)
         except (OSError, RuntimeError) as error:
             part.unlink(missing_ok=True)
-            raise ExplorerError(f"the run cannot be saved to {self.places.resume}: {error}") from None
+            raise ExplorerError(
+                f"the run cannot be saved to {self.places.resume}: {error}"
+            ) from None
 
     def _resume(self) -> None:
         if not self.places.resume.exists():
@@ -239,7 +243,9 @@ def make_optimiser(recipe: Recipe, objective: torch.nn.Module) -> torch.optim.Op
 
 
 def pace(recipe: Recipe, step: int) -> float:
-    """Return the share of the learning rate at ``step``: warm-up, then constant or a cosine to zero."""
+    """Return the share of the learning rate at ``step``: warm-up, then constant or a cosine to
+    zero.
+    """
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup
     if not recipe.decay:
@@ -249,8 +255,11 @@ def pace(recipe: Recipe, step: int) -> float:
 
 
 def comparable(recipe: dict) -> dict:
-    """Return a recipe as JSON would: tuples as lists, so that a loaded one compares equal."""
-    return json.loads(json.dumps(recipe))
+    """Return what must not change on resuming, as JSON would have it; a run may be made longer or
+    shorter.
+    """
+    kept = {key: value for key, value in recipe.items() if key != "steps"}
+    return json.loads(json.dumps(kept))
 
 
 def atomic_weights(state: dict[str, torch.Tensor], path: Path) -> None:

@@ -8,9 +8,11 @@ from torch.nn import functional as F
 
 
 def feature_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """Return cosine distance plus range-scaled MSE of two (B, C, h, w) maps (2506.11136, 2510.12764).
+    """Return cosine distance plus range-scaled MSE of two (B, C, h, w) maps (2506.11136,
+    2510.12764).
 
-    Both vectors of a position are scaled by the *target vector's* minimum and maximum over channels.
+    Both vectors of a position are scaled by the *target vector's* minimum and maximum over
+    channels.
     """
     cosine = 1 - F.cosine_similarity(predicted, target, dim=1)
     low = target.amin(dim=1, keepdim=True)
@@ -20,16 +22,20 @@ def feature_loss(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def uncertain_loss(predicted: Tensor, target: Tensor, log_scale: Tensor) -> Tensor:
-    """Return the squared error scaled by a predicted uncertainty, (B, 1, h, w) of log scales (2403.10516)."""
+    """Return the squared error scaled by a predicted uncertainty, (B, 1, h, w) of log scales
+    (2403.10516).
+    """
     squared = (predicted - target).square().mean(dim=1, keepdim=True)
     return (squared / (2 * log_scale.exp()) + 0.5 * log_scale).mean()
 
 
 class CRFLoss(torch.nn.Module):
-    """Contrastive pairwise energy of sampled positions: alike and near pixels should have like features.
+    """Contrastive pairwise energy of sampled positions: alike and near pixels should have like
+    features.
 
-    As FeatUp uses it (2403.10516): weight = w1 exp(-|x|^2/2a - |c|^2/2b) + w2 exp(-|x|^2/2g) - shift, with positions
-    in [-1, 1], colours as given, times minus the cosine similarity of the features.
+    As FeatUp uses it (2403.10516): weight = w1 exp(-|x|^2/2a - |c|^2/2b) + w2 exp(-|x|^2/2g) -
+    shift, with positions in [-1, 1], colours as given, times minus the cosine similarity of the
+    features.
     """
 
     def __init__(

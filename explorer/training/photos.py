@@ -1,4 +1,6 @@
-"""The photos a run learns from: listing, holding out, views that depend on nothing but their seed."""
+"""The photos a run learns from: listing, holding out, views that depend on nothing but their
+seed.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ class View:
 
     @classmethod
     def draw(cls, photo: int, variant: int, seed: int, low: float, high: float = 1.0) -> View:
-        """Draw the view of photo number ``photo`` in round ``variant``, crop scale in [low, high]."""
+        """Draw the view of photo number ``photo`` in round ``variant``, crop scale in [low,
+        high].
+        """
         rng = random.Random(f"{seed}:{photo}:{variant}")
         return cls(rng.uniform(low, high), rng.random(), rng.random(), rng.random() < 0.5)
 
@@ -96,7 +100,9 @@ class PhotoFolder:
             except ImageError as error:
                 self.skipped[path] = str(error)
         reason = next(iter(self.skipped.values()))
-        raise ExplorerError(f"none of the {len(self.paths)} photos can be read; the first: {reason}")
+        raise ExplorerError(
+            f"none of the {len(self.paths)} photos can be read; the first: {reason}"
+        )
 
 
 def stacked(images: list[Tensor]) -> Tensor:

@@ -12,8 +12,9 @@ from explorer.core import ExplorerError, UnknownNameError
 class Recipe:
     """Everything that changes a training run.
 
-    ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all terms but the first run
-    only each n-th step. ``guidance`` are the sides, in pixels, the guidance image is drawn from, repeated to weigh them.
+    ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all
+    terms but the first run only each n-th step. ``guidance`` are the sides, in pixels, the guidance
+    image is drawn from, repeated to weigh them.
     """
 
     method: str
@@ -115,10 +116,16 @@ def recipe(method: str, budget: str, **changes: Any) -> Recipe:
         ExplorerError: settings that cannot work.
     """
     if method not in PUBLISHED:
-        raise UnknownNameError(f"{method!r} cannot be trained; choose one of: {', '.join(PUBLISHED)}")
+        raise UnknownNameError(
+            f"{method!r} cannot be trained; choose one of: {', '.join(PUBLISHED)}"
+        )
     if budget not in BUDGETS:
-        raise UnknownNameError(f"there is no budget {budget!r}; choose one of: {', '.join(BUDGETS)}")
+        raise UnknownNameError(
+            f"there is no budget {budget!r}; choose one of: {', '.join(BUDGETS)}"
+        )
     made = replace(PUBLISHED[method], **(BUDGETS[budget][method] | changes))
     if made.steps < 1 or made.batch < 1 or not made.terms or not made.backbones:
-        raise ExplorerError("a run needs at least one step, one photo a batch, one term, one backbone")
+        raise ExplorerError(
+            "a run needs at least one step, one photo a batch, one term, one backbone"
+        )
     return made

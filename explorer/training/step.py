@@ -1,4 +1,6 @@
-"""One step's data: which photos, which views, and the coarse features every term of the loss shares."""
+"""One step's data: which photos, which views, and the coarse features every term of the loss
+shares.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from explorer.training.recipe import Recipe
 
 
 class Sampler:
-    """Photo numbers of every step: shuffled rounds, fixed by the seed, so that a run can resume anywhere."""
+    """Photo numbers of every step: shuffled rounds, fixed by the seed, so that a run can resume
+    anywhere.
+    """
 
     def __init__(self, photos: int, batch: int, seed: int, ranks: int = 1, rank: int = 0):
         self.photos, self.batch, self.seed, self.ranks, self.rank = photos, batch, seed, ranks, rank
@@ -36,8 +40,8 @@ class Sampler:
 class Step:
     """The data of one training step on one backbone; everything is made when first asked for.
 
-    All random choices come from the seed and the step's number, so a resumed run sees what an uninterrupted one
-    would have seen.
+    All random choices come from the seed and the step's number, so a resumed run sees what an
+    uninterrupted one would have seen.
     """
 
     def __init__(
@@ -82,7 +86,9 @@ class Step:
         return self.features(self.recipe.image)
 
     def features(self, side: int) -> Tensor:
-        """Return the features of the views shrunk to ``side`` pixels, (B, C, side/stride, side/stride)."""
+        """Return the features of the views shrunk to ``side`` pixels, (B, C, side/stride,
+        side/stride).
+        """
 
         def image(b: int):
             return lambda: resize(self.images[b : b + 1], (side, side))
@@ -115,8 +121,11 @@ class Step:
         return boxes
 
 
-def jittered(image: Tensor, top: float, left: float, zoom: float, mirrored: bool, pad: int) -> Tensor:
-    """Cut a zoomed window out of a reflect-padded square (B, C, S, S), back at its own size, mirrored or not.
+def jittered(
+    image: Tensor, top: float, left: float, zoom: float, mirrored: bool, pad: int
+) -> Tensor:
+    """Cut a zoomed window out of a reflect-padded square (B, C, S, S), back at its own size,
+    mirrored or not.
 
     ``top`` and ``left`` in [0, 1] place the window within what it can reach; ``zoom`` in [1, 2].
     """

@@ -39,7 +39,9 @@ class Objective(nn.Module):
         names = dict(recipe.terms)
         if "multiview" in names or "crf" in names:
             if not isinstance(upsampler, FeatUp):
-                raise ExplorerError("the terms multiview and crf carry few channels: only featup can")
+                raise ExplorerError(
+                    "the terms multiview and crf carry few channels: only featup can"
+                )
             self.downsampler = AttentionDownsampler(channels, kernel_size=16)
             self.uncertainty = nn.Conv2d(channels, 1, 1)
             self.crf = CRFLoss()
@@ -66,11 +68,13 @@ class Objective(nn.Module):
 
 @TERMS.register("views")
 def views(objective: Objective, step: Step) -> Tensor:
-    """Features of the shrunken image, upsampled, against those of the full image (JAFAR, 2506.11136)."""
+    """Features of the shrunken image, upsampled, against those of the full image (JAFAR,
+    2506.11136).
+    """
     target, low = step.target, step.features(step.low_side)
     size = tuple(target.shape[-2:])
     if isinstance(objective.upsampler, FeatUp):
-        # The stack makes 16 pixels per cell: far cheaper on a random projection, which commutes with it.
+        # The stack makes 16 pixels per cell: far cheaper on a projection, which commutes with it.
         weight = random_projection(target.shape[1], 2 * PROJECTED, step.generator("views"))
         made = objective.upsampler.prepare(step.guidance, low, size).project(weight)
         return feature_loss(made, torch.einsum("kc,bchw->bkhw", weight.to(target), target))
@@ -79,19 +83,25 @@ def views(objective: Objective, step: Step) -> Tensor:
 
 @TERMS.register("consistency")
 def consistency(objective: Objective, step: Step) -> Tensor:
-    """Full features upsampled under softened guidance against clean guidance (JAFAR, 2506.11136)."""
+    """Full features upsampled under softened guidance against clean guidance (JAFAR,
+    2506.11136).
+    """
     return _stable(objective, step, step.target, soften, "consistency")
 
 
 @TERMS.register("self_consistency")
 def self_consistency(objective: Objective, step: Step) -> Tensor:
-    """Input features upsampled under distorted guidance against clean guidance (AnyUp, 2510.12764)."""
+    """Input features upsampled under distorted guidance against clean guidance (AnyUp,
+    2510.12764).
+    """
     return _stable(objective, step, _half(step), distort, "self_consistency")
 
 
 @TERMS.register("crops")
 def crops(objective: Objective, step: Step) -> Tensor:
-    """The prediction from the half-size image, crop by crop, against features of the crops (AnyUp, 2510.12764)."""
+    """The prediction from the half-size image, crop by crop, against features of the crops (AnyUp,
+    2510.12764).
+    """
     made = objective.kept("crops", lambda: _crop_prediction(objective, step))
     stride, half = step.backbone.stride, made.shape[-1] // 2
     boxes = step.crops()
@@ -123,7 +133,9 @@ def input_consistency(objective: Objective, step: Step) -> Tensor:
 
 @TERMS.register("multiview")
 def multiview(objective: Objective, step: Step) -> Tensor:
-    """Upsampled features, jittered and brought down again, against features of the jittered image (2403.10516)."""
+    """Upsampled features, jittered and brought down again, against features of the jittered image
+    (2403.10516).
+    """
     side = 14 * step.backbone.stride
     weight, made = _stack_output(objective, step, side)
     pixels = resize(step.images, (side, side))
@@ -180,7 +192,8 @@ def _crop_prediction(objective: Objective, step: Step) -> Tensor:
 def _stack_output(objective: Objective, step: Step, side: int) -> tuple[Tensor, Tensor]:
     """Return the random projection (K, C) and the stack's output carried in K + 1 channels.
 
-    The projection is applied before the stack, which is exact; the last channel is the downsampler's logit.
+    The projection is applied before the stack, which is exact; the last channel is the
+    downsampler's logit.
     """
     features = step.features(side)
     weight = random_projection(features.shape[1], PROJECTED, step.generator("projection"))

@@ -1,4 +1,6 @@
-"""How close upsampled features come to the backbone's own features of the larger image, on held-out photos."""
+"""How close upsampled features come to the backbone's own features of the larger image, on
+held-out photos.
+"""
 
 from __future__ import annotations
 
@@ -47,18 +49,19 @@ def score(upsampler, case: Case) -> dict[int, float]:
     """Return the mean cosine of upsampled and own features, by factor."""
     size = tuple(case.target.shape[-2:])
     return {
-        factor: F.cosine_similarity(
-            upsampler(case.guidance, given, size), case.target, dim=1
-        ).mean().item()
+        factor: F.cosine_similarity(upsampler(case.guidance, given, size), case.target, dim=1)
+        .mean()
+        .item()
         for factor, given in case.inputs.items()
     }
 
 
 def ceiling(case: Case, factor: int, reach: int = 5, steps: int = 60) -> float:
-    """Return the cosine of the best convex combination of the nearest ``reach`` x ``reach`` cells, per position.
+    """Return the cosine of the best convex combination of the nearest ``reach`` x ``reach`` cells,
+    per position.
 
-    Found by gradient ascent on softmax weights: what no convex method with that reach can exceed (up to the
-    optimiser's remainder).
+    Found by gradient ascent on softmax weights: what no convex method with that reach can exceed
+    (up to the optimiser's remainder).
     """
     values, target = case.inputs[factor], case.target
     height, width = target.shape[-2:]
@@ -81,7 +84,9 @@ def ceiling(case: Case, factor: int, reach: int = 5, steps: int = 60) -> float:
 
 
 def _near(outputs: int, cells: int, reach: int, device: torch.device) -> Tensor:
-    """Return the ``reach`` cells nearest to each output position along one axis, shifted inwards at borders."""
+    """Return the ``reach`` cells nearest to each output position along one axis, shifted inwards
+    at borders.
+    """
     centre = ((torch.arange(outputs, device=device) + 0.5) * cells / outputs).floor().long()
     start = (centre - reach // 2).clamp(0, max(0, cells - reach))
     return start[:, None] + torch.arange(min(reach, cells), device=device)

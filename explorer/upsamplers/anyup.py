@@ -18,10 +18,11 @@ CHUNK_BYTES = 32 * 2**20  # filter responses held at once by the feature-agnosti
 class FeatureAgnostic(nn.Module):
     """Describe features of any channel count by M learned filters: (B, C, h, w) -> (B, M, h, w).
 
-    Every channel meets every filter (zero padding, divided by the taps that lie inside the map). ``reading="paper"``:
-    softmax over the filters, mean over the channels; channel order does not matter. ``reading="released"``: the (C, M)
-    responses, flattened channel-major, are read as (M, C) before softmax and mean, as the published weights expect.
-    Responses are streamed: C times M of them never exist together.
+    Every channel meets every filter (zero padding, divided by the taps that lie inside the map).
+    ``reading="paper"``: softmax over the filters, mean over the channels; channel order does not
+    matter. ``reading="released"``: the (C, M) responses, flattened channel-major, are read as (M,
+    C) before softmax and mean, as the published weights expect. Responses are streamed: C times M
+    of them never exist together.
     """
 
     def __init__(self, filters: int, kernel_size: int = 5, reading: str = "released"):
@@ -57,7 +58,9 @@ class FeatureAgnostic(nn.Module):
         return total / channels
 
     def _released(self, x: Tensor) -> Tensor:
-        """Stream over rows of the (M, C) reading twice: the softmax's normaliser, then its values."""
+        """Stream over rows of the (M, C) reading twice: the softmax's normaliser, then its
+        values.
+        """
         channels, filters = x.shape[1], self.basis.shape[0]
         step = self._step(x, channels)
         spans = [(i, min(i + step, filters)) for i in range(0, filters, step)]
@@ -75,7 +78,9 @@ class FeatureAgnostic(nn.Module):
         channels, filters = x.shape[1], self.basis.shape[0]
         start, stop = first * channels, last * channels  # in the flattened order
         c0, c1 = start // filters, -(-stop // filters)
-        flat = self.responses(x, c0, c1).flatten(1, 2)[:, start - c0 * filters : stop - c0 * filters]
+        flat = self.responses(x, c0, c1).flatten(1, 2)[
+            :, start - c0 * filters : stop - c0 * filters
+        ]
         return flat.unflatten(1, (last - first, channels))
 
     def _step(self, x: Tensor, row: int) -> int:
@@ -88,9 +93,10 @@ class FeatureAgnostic(nn.Module):
 class AnyUp(GuidedAttention):
     """Window attention whose keys describe features of any backbone.
 
-    ``prepare``: image (B, 3, H, W) in [0, 1], features (B, C, h, w) with h, w >= 2 and any C -> (B, C, H', W'), each
-    output a weighted mean of the cells within ``window_ratio`` (a half-width, as a share of the side) of its position.
-    0 means no window. Source: arXiv 2510.12764; windows are those of its experiments, not its NATTEN variant's.
+    ``prepare``: image (B, 3, H, W) in [0, 1], features (B, C, h, w) with h, w >= 2 and any C -> (B,
+    C, H', W'), each output a weighted mean of the cells within ``window_ratio`` (a half-width, as a
+    share of the side) of its position. 0 means no window. Source: arXiv 2510.12764; windows are
+    those of its experiments, not its NATTEN variant's.
     """
 
     name = "anyup"

@@ -1,4 +1,6 @@
-"""Attention of output pixels over coarse cells, exact and in blocks: windows, tiles, streamed global attention."""
+"""Attention of output pixels over coarse cells, exact and in blocks: windows, tiles, streamed
+global attention.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ BLOCK_BYTES = 48 * 2**20  # attention weights held at once; larger is not faster
 def window_bounds(cells: int, outputs: int, ratio: float) -> Tensor:
     """Return the half-open key range [lo, hi) of every query along one axis, (outputs, 2) int64.
 
-    ``ratio`` is AnyUp's half-width as a share of the axis; 0 or less means every cell. The arithmetic is float32, as
-    in the released code: float64 gives other bounds at a few positions.
+    ``ratio`` is AnyUp's half-width as a share of the axis; 0 or less means every cell. The
+    arithmetic is float32, as in the released code: float64 gives other bounds at a few positions.
     """
     if ratio <= 0:
         return torch.tensor([[0, cells]]).expand(outputs, 2).clone()
@@ -63,7 +65,9 @@ def split(run: Run, size: int) -> Iterator[Run]:
 
 
 def by_shape(items: list[Run]) -> list[list[Run]]:
-    """Collect runs with equal numbers of queries and keys, so that they can be computed as one batch."""
+    """Collect runs with equal numbers of queries and keys, so that they can be computed as one
+    batch.
+    """
     groups: dict[tuple[int, int], list[Run]] = defaultdict(list)
     for item in items:
         groups[item.shape].append(item)
@@ -101,7 +105,9 @@ class AttentionResampler(LinearResampler):
         return self.remark
 
     def apply(self, values: Tensor, rows: Rows = None) -> Tensor:
-        """Carry ``values`` (B, K, h, w) through the attention, one batch of equal tiles after the other."""
+        """Carry ``values`` (B, K, h, w) through the attention, one batch of equal tiles after the
+        other.
+        """
         start, stop = self.check_rows(rows)
         batch, channels = values.shape[:2]
         cells = values.permute(0, 2, 3, 1)  # (B, h, w, K)
@@ -115,7 +121,9 @@ class AttentionResampler(LinearResampler):
         return out.permute(0, 3, 1, 2)
 
     def attention(self, row: int, col: int, batch: int = 0) -> Attention:
-        """Return the attention of output pixel (row, col): per head and head mean, 0 outside the window."""
+        """Return the attention of output pixel (row, col): per head and head mean, 0 outside the
+        window.
+        """
         self.check_query(row, col, batch)
         r0, r1 = self.row_bounds[row].tolist()
         c0, c1 = self.col_bounds[col].tolist()
@@ -133,7 +141,9 @@ class AttentionResampler(LinearResampler):
         return self.attention(row, col, batch).weights
 
     def _blocks(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Yield index tensors of tiles with equal shapes: queries (T, n) and keys (T, m) per axis."""
+        """Yield index tensors of tiles with equal shapes: queries (T, n) and keys (T, m) per
+        axis.
+        """
         device = self.values.device
         batch = self.values.shape[0]
         row_runs = runs(self.row_bounds, start, stop)
@@ -170,7 +180,7 @@ def _indices(group: list[Run], device: torch.device) -> tuple[Tensor, Tensor]:
 
 def _tiles(grid: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """Pick tiles of a (B, H, W, d) map: (B, Tr, Tc, rows * cols, d)."""
-    # Two index_selects: the backward pass of indexing with two tensors at once is many times slower.
+    # Two index_selects, because indexing with two tensors at once has a slow backward pass.
     picked = grid.index_select(1, rows.flatten()).index_select(2, cols.flatten())
     picked = picked.unflatten(2, cols.shape).unflatten(1, rows.shape)  # (B, Tr, n, Tc, m, d)
     return picked.transpose(2, 3).flatten(3, 4)

@@ -1,4 +1,6 @@
-"""What every upsampler promises: prepare once, then project, read features and look at single pixels."""
+"""What every upsampler promises: prepare once, then project, read features and look at single
+pixels.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +19,26 @@ UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
 Rows = tuple[int, int] | None
 
 
-def project_cells(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Apply a (K, C) projection to every cell of ``values`` (B, C, h, w): a 1x1 convolution."""
-    if weight.dim() != 2 or weight.shape[1] != values.shape[1]:
+def check_projection(weight: Tensor, channels: int) -> None:
+    """Raise SizeError unless ``weight`` is (K, channels)."""
+    if weight.dim() != 2 or weight.shape[1] != channels:
         raise SizeError(
-            f"a projection of shape {tuple(weight.shape)} does not fit {values.shape[1]} channels; (K, C) is expected"
+            f"a projection of shape {tuple(weight.shape)} does not fit {channels} channels; "
+            f"(K, {channels}) is expected"
         )
-    weight = weight.to(values)
-    return F.conv2d(values, weight[:, :, None, None], None if bias is None else bias.to(values))
+
+
+def project_cells(values: Tensor, weight: Tensor) -> Tensor:
+    """Apply a (K, C) projection to every cell of ``values`` (B, C, h, w): a 1x1 convolution."""
+    check_projection(weight, values.shape[1])
+    return F.conv2d(values, weight.to(values)[:, :, None, None])
 
 
 class Resampler(ABC):
     """One image and its features, ready to be read at output resolution.
 
-    Everything slow has happened; the methods here are cheap and repeatable. ``values`` are the coarse features the
-    map acts on (B, C, h, w), on the device where the work is done.
+    Everything slow has happened; the methods here are cheap and repeatable. ``values`` are the
+    coarse features the map acts on (B, C, h, w), on the device where the work is done.
     """
 
     values: Tensor
@@ -44,21 +51,32 @@ class Resampler(ABC):
 
     @abstractmethod
     def features(self, rows: Rows = None) -> Tensor:
-        """Return all channels at output resolution (B, C, H', W'), or only the rows [r0, r1); differentiable."""
+        """Return all channels at output resolution (B, C, H', W'), or only the rows [r0, r1);
+        differentiable.
+        """
 
     @abstractmethod
     def project(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return the 1x1 convolution of ``features()`` with ``weight`` (K, C) and ``bias`` (K,): (B, K, H', W')."""
+        """Return the 1x1 convolution of ``features()`` with ``weight`` (K, C) and ``bias`` (K,):
+        (B, K, H', W').
+        """
 
     def attention(self, row: int, col: int, batch: int = 0) -> Attention:
-        """Return what output pixel (row, col) attends to; raises NoAttentionError for methods without attention."""
+        """Return what output pixel (row, col) attends to; raises NoAttentionError for methods
+        without attention.
+        """
         raise NoAttentionError(
-            "this method has no attention; stencil(row, col) gives the weights its linear map puts on each cell"
+            "this method has no attention; stencil(row, col) gives the weights its linear map puts "
+            "on each cell"
         )
 
     def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
-        """Return the (h, w) weights that the linear map puts on each coarse cell for output pixel (row, col)."""
-        raise NoAttentionError("this method is not linear in the features, so no stencil describes it")
+        """Return the (h, w) weights that the linear map puts on each coarse cell for output pixel
+        (row, col).
+        """
+        raise NoAttentionError(
+            "this method is not linear in the features, so no stencil describes it"
+        )
 
     def note(self) -> str:
         """Say, in a few words, what a picture's caption must mention ("" if nothing)."""
@@ -70,10 +88,14 @@ class Resampler(ABC):
         if not (0 <= row < height and 0 <= col < width):
             raise SizeError(f"the query ({row}, {col}) is outside the {height}x{width} output")
         if not 0 <= batch < self.values.shape[0]:
-            raise SizeError(f"there is no batch entry {batch}: the batch has {self.values.shape[0]}")
+            raise SizeError(
+                f"there is no batch entry {batch}: the batch has {self.values.shape[0]}"
+            )
 
     def check_rows(self, rows: Rows) -> tuple[int, int]:
-        """Return ``rows`` as a pair, the whole output for None; raise SizeError if they leave it."""
+        """Return ``rows`` as a pair, the whole output for None; raise SizeError if they leave
+        it.
+        """
         height = self.output_size[0]
         start, stop = (0, height) if rows is None else rows
         if not 0 <= start < stop <= height:
@@ -86,18 +108,24 @@ class Resampler(ABC):
 
 
 class LinearResampler(Resampler):
-    """A map that is linear in the features and treats every channel alike, so projecting first is exact."""
+    """A map that is linear in the features and treats every channel alike, so projecting first is
+    exact.
+    """
 
     @abstractmethod
     def apply(self, values: Tensor, rows: Rows = None) -> Tensor:
-        """Carry ``values`` (B, K, h, w), any K, through the same spatial map: (B, K, H', W') or a band of rows."""
+        """Carry ``values`` (B, K, h, w), any K, through the same spatial map: (B, K, H', W') or a
+        band of rows.
+        """
 
     def features(self, rows: Rows = None) -> Tensor:
         """Return all channels at output resolution, or only rows [r0, r1)."""
         return self.apply(self.values, rows)
 
     def project(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Project the cells, then carry K channels; the bias is added last, whatever the rows sum to."""
+        """Project the cells, then carry K channels; the bias is added last, whatever the rows sum
+        to.
+        """
         out = self.apply(project_cells(self.values, weight))
         return out if bias is None else out + bias.to(out)[:, None, None]
 
@@ -105,10 +133,10 @@ class LinearResampler(Resampler):
 class Upsampler(nn.Module):
     """Coarse features to output resolution, guided by the image.
 
-    ``linear``: the output is linear in the features. ``convex``: each output pixel is a weighted mean of cells
-    (weights non-negative, summing to one). ``space``: "backbone" if outputs live in the backbone's feature space,
-    else "normalised". ``mean`` and ``std`` are the statistics of the guidance image, ImageNet's unless a checkpoint
-    says otherwise.
+    ``linear``: the output is linear in the features. ``convex``: each output pixel is a weighted
+    mean of cells (weights non-negative, summing to one). ``space``: "backbone" if outputs live in
+    the backbone's feature space, else "normalised". ``mean`` and ``std`` are the statistics of the
+    guidance image, ImageNet's unless a checkpoint says otherwise.
     """
 
     name: ClassVar[str]
@@ -154,7 +182,9 @@ class Upsampler(nn.Module):
                 f"features (B, C, h, w) with the image's batch of {image.shape[0]} are expected, "
                 f"not {tuple(values.shape)}"
             )
-        size = tuple(image.shape[-2:]) if output_size is None else tuple(int(n) for n in output_size)
+        size = (
+            tuple(image.shape[-2:]) if output_size is None else tuple(int(n) for n in output_size)
+        )
         if len(size) != 2 or min(size) < 1:
             raise SizeError(f"an output size (H, W) of at least 1x1 is expected, not {output_size}")
         if min(values.shape[-2:]) < 1:
@@ -162,7 +192,9 @@ class Upsampler(nn.Module):
         return self._prepare(normalise(image, self.mean, self.std), values, size)
 
     def _prepare(self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]) -> Resampler:
-        """Do ``prepare``'s work on a normalised image and checked shapes; what each method implements."""
+        """Do ``prepare``'s work on a normalised image and checked shapes; what each method
+        implements.
+        """
         raise NotImplementedError
 
     def forward(
@@ -182,7 +214,9 @@ class Upsampler(nn.Module):
 
 
 def _tensors(value: Any) -> list[Tensor]:
-    """Collect the tensors in nested attributes of a resampler (modules' own weights are shared, not counted)."""
+    """Collect the tensors in nested attributes of a resampler (modules' own weights are shared,
+    not counted).
+    """
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, dict):

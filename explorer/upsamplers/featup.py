@@ -9,17 +9,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.core import SizeError
-from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Rows, Upsampler, project_cells
+from explorer.upsamplers.base import (
+    UPSAMPLERS,
+    LinearResampler,
+    Rows,
+    Upsampler,
+    check_projection,
+    project_cells,
+)
 
-KEEP_BYTES = 160 * 2**20  # kernels larger than this are computed again, band by band, instead of kept
+KEEP_BYTES = (
+    160 * 2**20
+)  # kernels larger than this are computed again, band by band, instead of kept
 BAND_BYTES = 64 * 2**20
 
 
 class JBULearnedRange(nn.Module):
     """One step: bicubic to the guidance's size, then a learned (2r+1)^2 bilateral kernel per pixel.
 
-    ``forward(source, guidance)``: (B, C, h, w) and (B, 3, H, W) normalised -> (B, C, H, W). The kernel is the same for
-    all channels; its rows do not sum exactly to one. ``feat_dim`` is only carried along.
+    ``forward(source, guidance)``: (B, C, h, w) and (B, 3, H, W) normalised -> (B, C, H, W). The
+    kernel is the same for all channels; its rows do not sum exactly to one. ``feat_dim`` is only
+    carried along.
     """
 
     def __init__(
@@ -74,7 +84,9 @@ class JBULearnedRange(nn.Module):
         )
 
     def filter(self, source: Tensor, kernel: Tensor, rows: tuple[int, int], size: tuple[int, int]):
-        """Apply the kernels of rows [r0, r1) to the bicubically enlarged source: (B, C, r1 - r0, W)."""
+        """Apply the kernels of rows [r0, r1) to the bicubically enlarged source: (B, C, r1 - r0,
+        W).
+        """
         r, (start, stop), width = self.radius, rows, size[1]
         large = F.interpolate(source, size, mode="bicubic", align_corners=False)
         padded = reflect(large, r)[:, :, start : stop + 2 * r]
@@ -149,11 +161,14 @@ class FeatUpResampler(LinearResampler):
         return self.apply(self.values + 0.1 * mixed, rows) + 0.1 * conv.bias[:, None, None]
 
     def project(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Fold the last convolution into the projection: P(I + .1 W) on the cells, .1 P b afterwards."""
+        """Fold the last convolution into the projection: P(I + .1 W) on the cells, .1 P b
+        afterwards.
+        """
         conv = self.stack.fixup_proj[1]
+        check_projection(weight, len(conv.bias))
         weight = weight.to(self.values)
-        mixing = conv.weight[:, :, 0, 0]
-        out = self.apply(project_cells(self.values, weight + 0.1 * weight @ mixing))
+        folded = weight + 0.1 * weight @ conv.weight[:, :, 0, 0]
+        out = self.apply(project_cells(self.values, folded))
         offset = 0.1 * weight @ conv.bias
         offset = offset if bias is None else offset + bias.to(offset)
         return out + offset[:, None, None]
@@ -173,7 +188,7 @@ class FeatUpResampler(LinearResampler):
         size = tuple(image.shape[-2:])
         taps = (2 * step.radius + 1) ** 2
         row_bytes = image.shape[0] * size[1] * taps * 4
-        if torch.is_grad_enabled() and any(p.requires_grad for p in step.parameters()):
+        if torch.is_grad_enabled() and self.codes[level].requires_grad:
             return step.filter(values, step.kernel(image, self.codes[level], rows), rows, size)
         if size[0] * row_bytes <= KEEP_BYTES:
             if level not in self.kernels:
@@ -195,9 +210,10 @@ class FeatUpResampler(LinearResampler):
 class FeatUp(Upsampler):
     """A stack of four learned joint bilateral x2 steps and a small channel mixing.
 
-    ``prepare``: image (B, 3, H, W) in [0, 1], features (B, feat_dim, h, w) with h, w >= 2 -> 16h x 16w, then resized to
-    the output size if that differs (bilinear up, antialiased down). ``norm=True`` is the published variant with a
-    channel LayerNorm on the features, whose output lives in that normalised space. Source: arXiv 2403.10516.
+    ``prepare``: image (B, 3, H, W) in [0, 1], features (B, feat_dim, h, w) with h, w >= 2 -> 16h x
+    16w, then resized to the output size if that differs (bilinear up, antialiased down).
+    ``norm=True`` is the published variant with a channel LayerNorm on the features, whose output
+    lives in that normalised space. Source: arXiv 2403.10516.
     """
 
     name = "featup"
@@ -233,7 +249,8 @@ class FeatUp(Upsampler):
     ) -> FeatUpResampler:
         if values.shape[1] != self.feat_dim:
             raise SizeError(
-                f"this FeatUp was built for {self.feat_dim} channels, the features have {values.shape[1]}; "
+                f"this FeatUp was built for {self.feat_dim} channels, the features have "
+                f"{values.shape[1]}; "
                 "load the weights of that backbone and stage"
             )
         if min(values.shape[-2:]) < 2:

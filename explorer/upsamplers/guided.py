@@ -1,4 +1,6 @@
-"""Image-guided attention: what AnyUp and JAFAR have in common before they differ in their keys and windows."""
+"""Image-guided attention: what AnyUp and JAFAR have in common before they differ in their keys and
+windows.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from explorer.upsamplers.layers import CrossDecode, RawValueAttention, ResBlock,
 class GuidedAttention(Upsampler):
     """Queries from the guidance image, keys from image and features, attention on raw features.
 
-    Subclasses say how keys are made (``encode_keys``) and how queries are normalised (``encode_queries``).
+    Subclasses say how keys are made (``encode_keys``) and how queries are normalised
+    (``encode_queries``).
     """
 
     trained = True
@@ -37,7 +40,9 @@ class GuidedAttention(Upsampler):
         self.rope = RoPE(qk_dim)
 
     def encode_keys(self, encoded: Tensor, features: Tensor) -> Tensor:
-        """Return keys (B, d, h, w) from the encoded image (B, d, H, W) and the features (B, C, h, w)."""
+        """Return keys (B, d, h, w) from the encoded image (B, d, H, W) and the features (B, C, h,
+        w).
+        """
         raise NotImplementedError
 
     def encode_queries(self, encoded: Tensor, output_size: tuple[int, int]) -> Tensor:
@@ -75,7 +80,9 @@ def pool(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def project_queries(attention: RawValueAttention, queries: Tensor) -> Tensor:
-    """Project queries (B, d, H', W') to (B, H', W', d), in bands of rows where nothing is differentiated."""
+    """Project queries (B, d, H', W') to (B, H', W', d), in bands of rows where nothing is
+    differentiated.
+    """
     batch, dim, height, width = queries.shape
     if torch.is_grad_enabled():
         return attention.query(queries.permute(0, 2, 3, 1))

@@ -10,7 +10,9 @@ from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Rows, Upsample
 
 
 class SeparableResampler(LinearResampler):
-    """``F.interpolate``, with its two one-dimensional maps at hand for bands of rows and single pixels."""
+    """``F.interpolate``, with its two one-dimensional maps at hand for bands of rows and single
+    pixels.
+    """
 
     def __init__(self, values: Tensor, output_size: tuple[int, int], mode: str):
         self.values, self.output_size, self.mode = values, output_size, mode

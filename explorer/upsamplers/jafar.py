@@ -1,4 +1,6 @@
-"""JAFAR: global attention with feature-modulated keys, one set of weights per backbone (arXiv 2506.11136)."""
+"""JAFAR: global attention with feature-modulated keys, one set of weights per backbone (arXiv
+2506.11136).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from explorer.upsamplers.layers import NamedResBlock, encoder
 
 
 class FeatureModulation(nn.Module):
-    """Spatial feature transform: scale and shift the normalised keys by what the features say at each cell."""
+    """Spatial feature transform: scale and shift the normalised keys by what the features say at
+    each cell.
+    """
 
     def __init__(self, dim: int, groups: int = 8):
         super().__init__()
@@ -32,8 +36,9 @@ class FeatureModulation(nn.Module):
 class JAFAR(GuidedAttention):
     """Global attention from every pixel to every coarse cell, keys modulated by the features.
 
-    ``prepare``: image (B, 3, H, W) in [0, 1], features (B, v_dim, h, w) -> (B, v_dim, H', W'), each output a weighted
-    mean of all cells. Source: arXiv 2506.11136. Published weights expect the backbone's image statistics.
+    ``prepare``: image (B, 3, H, W) in [0, 1], features (B, v_dim, h, w) -> (B, v_dim, H', W'), each
+    output a weighted mean of all cells. Source: arXiv 2506.11136. Published weights expect the
+    backbone's image statistics.
     """
 
     name = "jafar"
@@ -50,7 +55,7 @@ class JAFAR(GuidedAttention):
         kernel_size: int = 1,
         num_heads: int = 4,
     ):
-        # torch's attention keeps separate projections only if the value width differs; the checkpoints follow it.
+        # torch's attention keeps separate projections if the value width differs, as checkpoints do
         super().__init__(input_dim, qk_dim, kernel_size, num_heads, NamedResBlock, vdim=v_dim)
         self.v_dim = v_dim
         self.key_features_encoder = encoder(
@@ -78,7 +83,8 @@ class JAFAR(GuidedAttention):
     ) -> AttentionResampler:
         if values.shape[1] != self.v_dim:
             raise SizeError(
-                f"this JAFAR was built for {self.v_dim} channels, the features have {values.shape[1]}; "
+                f"this JAFAR was built for {self.v_dim} channels, the features have "
+                f"{values.shape[1]}; "
                 "load the weights of that backbone and stage"
             )
         return super()._prepare(guidance, values, output_size)

@@ -1,4 +1,6 @@
-"""Joint bilateral upsampling with fixed sigmas (Kopf et al. 2007): the training-free guided baseline."""
+"""Joint bilateral upsampling with fixed sigmas (Kopf et al. 2007): the training-free guided
+baseline.
+"""
 
 from __future__ import annotations
 
@@ -79,9 +81,7 @@ class BilateralResampler(LinearResampler):
             cell = self.coarse[:, :, row_cells[i]][:, :, :, col_cells[j]]
             colour = (pixels - cell).square().sum(dim=1)
             space = row_far[i][:, None] ** 2 + col_far[j][None, :] ** 2
-            scores.append(
-                -colour / (2 * self.sigma_range**2) - space / (2 * self.sigma_spatial**2)
-            )
+            scores.append(-colour / (2 * self.sigma_range**2) - space / (2 * self.sigma_spatial**2))
         return torch.stack(scores, dim=1).softmax(dim=1), row_cells, col_cells
 
 
@@ -89,9 +89,9 @@ class BilateralResampler(LinearResampler):
 class JointBilateral(Upsampler):
     """Joint bilateral upsampling with fixed sigmas, no training.
 
-    Each output pixel is the mean of the cells within ``radius``, weighted by a Gaussian of the distance
-    (``sigma_spatial``, in cells) and of the colour difference (``sigma_range``, RGB in [0, 1]) between the pixel and the
-    image shrunk to the grid. Source: Kopf et al., SIGGRAPH 2007.
+    Each output pixel is the mean of the cells within ``radius``, weighted by a Gaussian of the
+    distance (``sigma_spatial``, in cells) and of the colour difference (``sigma_range``, RGB in [0,
+    1]) between the pixel and the image shrunk to the grid. Source: Kopf et al., SIGGRAPH 2007.
     """
 
     name = "jbu"

@@ -1,4 +1,6 @@
-"""Layers that AnyUp and JAFAR share: residual blocks, image encoders, rotary positions, head-mean attention."""
+"""Layers that AnyUp and JAFAR share: residual blocks, image encoders, rotary positions, head-mean
+attention.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,18 @@ from torch.nn import functional as F
 
 
 def fused_silu(x: Tensor) -> Tensor:
-    """SiLU that overwrites its input when nothing will be differentiated, to keep peak memory low."""
+    """SiLU that overwrites its input when nothing will be differentiated, to keep peak memory
+    low.
+    """
     return F.silu(x, inplace=not torch.is_grad_enabled())
 
 
 class ResBlock(nn.Module):
-    """GroupNorm-SiLU-conv twice, added to the input; AnyUp's state-dict names (``block.0/2/3/5``, ``shortcut``).
+    """GroupNorm-SiLU-conv twice, added to the input; AnyUp's state-dict names (``block.0/2/3/5``,
+    ``shortcut``).
 
-    Shape: (B, c_in, H, W) -> (B, c_out, H, W). GroupNorm's statistics cover the whole map, so a block cannot be tiled.
+    Shape: (B, c_in, H, W) -> (B, c_out, H, W). GroupNorm's statistics cover the whole map, so a
+    block cannot be tiled.
     """
 
     def __init__(self, c_in: int, c_out: int, groups: int = 8):
@@ -57,8 +63,12 @@ class NamedResBlock(ResBlock):
         return self.norm1, self.conv1, self.norm2, self.conv2
 
 
-def encoder(c_in: int, dim: int, kernel_size: int = 1, block: type[ResBlock] = ResBlock) -> nn.Sequential:
-    """Return a k x k convolution (reflect padding, no bias) from ``c_in`` to ``dim`` and two residual blocks."""
+def encoder(
+    c_in: int, dim: int, kernel_size: int = 1, block: type[ResBlock] = ResBlock
+) -> nn.Sequential:
+    """Return a k x k convolution (reflect padding, no bias) from ``c_in`` to ``dim`` and two
+    residual blocks.
+    """
     first = nn.Conv2d(
         c_in,
         dim,
@@ -71,10 +81,11 @@ def encoder(c_in: int, dim: int, kernel_size: int = 1, block: type[ResBlock] = R
 
 
 class RoPE(nn.Module):
-    """Learned rotary position code over a whole map (B, d, H, W), coordinates 0..1 with inclusive ends.
+    """Learned rotary position code over a whole map (B, d, H, W), coordinates 0..1 with inclusive
+    ends.
 
-    The halves that are rotated together carry a row angle and a column angle, so it is not a true rotation; published
-    weights were trained with exactly this.
+    The halves that are rotated together carry a row angle and a column angle, so it is not a true
+    rotation; published weights were trained with exactly this.
     """
 
     def __init__(self, dim: int, base: float = 100.0):
@@ -108,9 +119,9 @@ class RoPE(nn.Module):
 class RawValueAttention(nn.Module):
     """Query/key halves of a multi-head attention whose head-averaged weights act on raw features.
 
-    The value and output projections of the inner ``nn.MultiheadAttention`` belong to the published checkpoints and
-    never touch the result. ``vdim`` other than ``dim`` makes the inner module keep separate projection matrices, as
-    JAFAR's checkpoints do, together with an unused ``norm_v``.
+    The value and output projections of the inner ``nn.MultiheadAttention`` belong to the published
+    checkpoints and never touch the result. ``vdim`` other than ``dim`` makes the inner module keep
+    separate projection matrices, as JAFAR's checkpoints do, together with an unused ``norm_v``.
     """
 
     def __init__(self, dim: int, heads: int, vdim: int | None = None):
@@ -148,7 +159,9 @@ class RawValueAttention(nn.Module):
 
 
 class CrossDecode(nn.Module):
-    """A 3x3 zero-padded convolution on the queries, then attention; the published submodule names."""
+    """A 3x3 zero-padded convolution on the queries, then attention; the published submodule
+    names.
+    """
 
     def __init__(self, dim: int, heads: int, vdim: int | None = None):
         super().__init__()

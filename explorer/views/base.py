@@ -16,14 +16,18 @@ VIEWS: Registry[View] = Registry("view")
 
 
 class View(ABC):
-    """Turns a session and its options into panels: rows are backbones, columns photo, coarse features, methods."""
+    """Turns a session and its options into panels: rows are backbones, columns photo, coarse
+    features, methods.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
 
     @abstractmethod
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
-        """Yield panels as they become ready; a panel seen again (same row and column) replaces the earlier one."""
+        """Yield panels as they become ready; a panel seen again (same row and column) replaces the
+        earlier one.
+        """
 
     def render(self, session: Session, options: Options) -> list[Panel]:
         """Return all final panels, row by row."""

@@ -13,7 +13,8 @@ from explorer.core import ExplorerError
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """Principal components of coarse features: ``weight`` (K, C), ``mean`` (C,), explained variance ratio (K,).
+    """Principal components of coarse features: ``weight`` (K, C), ``mean`` (C,), explained
+    variance ratio (K,).
 
     Signs are fixed: the loading of largest magnitude in each component is positive.
     """
@@ -54,9 +55,7 @@ def fit(maps: list[Tensor], components: int = 12) -> Basis:
     total = values.clamp(min=0).sum()
     explained = values[order].clamp(min=0) / total if total > 0 else torch.zeros(len(order))
     device = maps[0].device
-    return Basis(
-        weight.float().to(device), mean.float().to(device), explained.float(), len(cells)
-    )
+    return Basis(weight.float().to(device), mean.float().to(device), explained.float(), len(cells))
 
 
 @dataclass(frozen=True)

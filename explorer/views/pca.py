@@ -19,7 +19,9 @@ PREVIEW_SHRINK = 4
 
 @dataclass(frozen=True)
 class Setting:
-    """``components``: three indices from 0; ``percentile``: clipped at each end of the colour scale."""
+    """``components``: three indices from 0; ``percentile``: clipped at each end of the colour
+    scale.
+    """
 
     components: tuple[int, int, int] = (0, 1, 2)
     percentile: float = 1.0
@@ -44,7 +46,9 @@ class PCAView(View):
     title = "PCA"
 
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
-        """Yield photo, coarse map and one panel per method; slow methods show a small preview first."""
+        """Yield photo, coarse map and one panel per method; slow methods show a small preview
+        first.
+        """
         setting = Setting.of(options)
         for backbone in options.backbones:
             try:

@@ -1,4 +1,4 @@
-"""A Hub on loopback: resolve, redirect and commit routes, release files, and every fault on demand."""
+"""A Hub on loopback: resolve, redirect and commit routes, releases, and faults on demand."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from explorer import hub
 from explorer.core import UnknownNameError, WeightsError
 from explorer.hub import CHECKPOINTS, Checkpoint, lock
 from explorer.hub.cards import card_text
-from explorer.hub.resolve import local_place
+from explorer.hub.resolution import local_place
 
 CARD = {
     "method": "jafar",

@@ -1,4 +1,4 @@
-"""EXPLORER_WEIGHTS_REPO and ``python -m explorer weights``, the latter also in a process of its own."""
+"""EXPLORER_WEIGHTS_REPO and ``python -m explorer weights``."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from conftest import same
 
 from explorer import hub
 from explorer.core import WeightsError
-from explorer.hub.pickles import Archive
+from explorer.hub.archives import Archive
 from explorer.hub.states import read_state
 
 
@@ -44,7 +44,7 @@ class Evil:
 
 @pytest.fixture
 def omegaconf():
-    """A stand-in for the omegaconf package, there while a file is written and gone when it is read."""
+    """A stand-in for the omegaconf package, there only while a file is written."""
     names = ("omegaconf", "omegaconf.dictconfig", "omegaconf.base", "omegaconf.nodes")
     modules = {name: types.ModuleType(name) for name in names}
 

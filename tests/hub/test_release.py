@@ -13,7 +13,7 @@ from fake_hub import Fault
 from explorer import hub
 from explorer.core import WeightsError
 from explorer.hub import Checkpoint, release
-from explorer.hub.resolve import released
+from explorer.hub.resolution import released
 
 
 @pytest.fixture

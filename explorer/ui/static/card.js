@@ -87,7 +87,7 @@ class Card {
 		this.drawn = "";
 	}
 
-	show(entry, load) {
+	show(entry) {
 		const drawn = JSON.stringify(entry);
 		if (drawn === this.drawn) return;
 		this.drawn = drawn;

@@ -4,31 +4,38 @@
 const root = element.querySelector(".fx");
 const state = {
 	frame: [1, 1], // output_size, [height, width]
-	view: { zoom: 1, row: 0.5, col: 0.5 },
+	view: WHOLE,
 	hover: null, // {key, point, stage}
 	query: null,
 	selected: null,
 	value: null,
 };
 const cards = new Map();
-const images = new Map();
 const sent = []; // points reported but not yet echoed by the server
 let dirty = { paint: false, overlay: false };
 let scheduled = false;
 
-const bar = root.appendChild(make("div", "fx-bar"));
-const level = make("span", "fx-level", "1×");
-const fit = make("button", "fx-button fx-fit", "Fit");
-fit.type = "button";
-fit.title = "Show the whole picture (double-click, or 0)";
-fit.addEventListener("click", () => setView({ zoom: 1, row: 0.5, col: 0.5 }));
-bar.append(
-	button("minus", "Zoom out (-)", () => zoomBy(1 / 1.5)),
-	level,
-	button("plus", "Zoom in (+)", () => zoomBy(1.5)),
-	fit,
-	make("span", "fx-hint", "wheel zooms · drag pans · click sets the query · arrow keys move it by one pixel"),
+const host = {
+	root,
+	state,
+	schedule,
+	setView,
+	pick: setQuery,
+	pictureOf: (stage) => (stage === dialogStage ? dialogPicture : cards.get(stage.dataset.key)?.picture),
+	captive: () => dialog.open,
+	keys: (event, stage) => {
+		if (event.key === "Enter" && !dialog.open) return () => expand(stage.dataset.key);
+		if (event.key === "PageUp" && dialog.open) return () => turn(-1);
+		if (event.key === "PageDown" && dialog.open) return () => turn(1);
+		return null;
+	},
+};
+
+const { bar, level } = viewBar(
+	host,
+	"wheel zooms · drag pans · click sets the query · arrow keys move it by one pixel",
 );
+root.append(bar);
 const scroll = root.appendChild(make("div", "fx-scroll"));
 const table = scroll.appendChild(make("div", "fx-table"));
 table.setAttribute("role", "group");
@@ -49,17 +56,6 @@ const dialogStage = dialog.appendChild(makeStage(""));
 const dialogPicture = new Picture(dialogStage, state);
 const dialogReadout = dialog.appendChild(make("div", "fx-readout"));
 
-function load(url) {
-	if (!images.has(url)) {
-		const image = new Image();
-		image.src = url;
-		const ready = image.decode().then(() => image);
-		ready.catch(() => images.delete(url));
-		images.set(url, ready);
-	}
-	return images.get(url);
-}
-
 function schedule(kind) {
 	dirty[kind] = true;
 	if (scheduled) return;
@@ -71,9 +67,8 @@ function schedule(kind) {
 		const pictures = [...cards.values()].map((card) => card.picture);
 		if (dialog.open) pictures.push(dialogPicture);
 		for (const picture of pictures) paint ? picture.paint() : picture.paintOverlay();
-		const { zoom } = state.view;
-		level.textContent = `${zoom < 10 ? zoom.toFixed(1).replace(".0", "") : Math.round(zoom)}×`;
-		root.classList.toggle("fx-zoomed", zoom > 1);
+		level.textContent = levelText(state.view.zoom);
+		root.classList.toggle("fx-zoomed", state.view.zoom > 1);
 		for (const card of cards.values()) {
 			card.node.classList.toggle("fx-hovered", card.stage === state.hover?.stage);
 			card.node.classList.toggle("fx-selected", card.stage.dataset.key === state.selected);
@@ -117,10 +112,6 @@ function setView(view) {
 	schedule("paint");
 }
 
-function zoomBy(factor) {
-	setView(zoomAround(state.view, factor, state.hover?.point || state.query || state.view));
-}
-
 function setQuery(point, key) {
 	const moved = !samePoint(point, state.query);
 	const other = key !== state.selected;
@@ -136,7 +127,7 @@ function report(key) {
 	const { row, col } = state.query;
 	sent.push({ row, col });
 	if (sent.length > 200) sent.shift();
-	root.picked ??= { key, row, col };
+	root.picked = { key, row, col };
 	trigger("select", root.picked);
 }
 
@@ -156,10 +147,10 @@ function sync() {
 	if (value) acceptQuery(value.query, before?.query ?? null);
 	if (value && value.selected !== (before?.selected ?? null)) state.selected = value.selected;
 	const size = value?.output_size || [1, 1];
-	if (String(size) !== String(state.frame)) state.view = { zoom: 1, row: 0.5, col: 0.5 };
+	if (String(size) !== String(state.frame)) state.view = WHOLE;
 	state.frame = size;
 	layout(value || { rows: [], columns: [], panels: {} });
-	forget(value);
+	forget(Object.values(value?.panels || {}));
 	const entry = value?.panels[dialogStage.dataset.key];
 	if (dialog.open) entry?.image ? showInDialog(dialogStage.dataset.key) : dialog.close();
 	schedule("paint");
@@ -187,7 +178,7 @@ function layout({ rows, columns, panels }) {
 			if (!cards.has(key)) cards.set(key, new Card(key, state, expand));
 			const card = cards.get(key);
 			put(card.node, rowAt + 2, columnAt + 2);
-			card.show(panels[key], load);
+			card.show(panels[key]);
 		}),
 	);
 	for (const [key, card] of cards) {
@@ -222,13 +213,6 @@ function arrange() {
 	if (table.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-// Decoded pictures of the current value stay; the last few others too, for going back and forth.
-function forget(value, spare = 24) {
-	const used = new Set(Object.values(value?.panels || {}).map((entry) => entry.image?.url));
-	const old = [...images.keys()].filter((url) => !used.has(url));
-	for (const url of old.slice(0, Math.max(0, old.length - spare))) images.delete(url);
-}
-
 function expand(key) {
 	if (!state.value?.panels[key]?.image) return;
 	showInDialog(key);
@@ -253,6 +237,6 @@ function turn(step) {
 	expand(keys[(at + step + keys.length) % keys.length]);
 }
 
-listen();
+listen(host);
 watch("value", sync);
 sync();

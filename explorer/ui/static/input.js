@@ -1,19 +1,24 @@
-// Pointer, wheel and keyboard of every stage, listened to once at the root.
+// Pointer, wheel and keyboard of every stage, listened to once at the root of a component. Its host
+// is {root, state, pictureOf(stage), schedule(kind), setView(view), pick(point, key), captive()},
+// and keys(event, stage), which returns what else a key does; captive: nothing behind can scroll.
 
-function pictureOf(stage) {
-	return stage === dialogStage ? dialogPicture : cards.get(stage.dataset.key)?.picture;
+const WHOLE = { zoom: 1, row: 0.5, col: 0.5 };
+
+function zoomBy({ state, setView }, factor) {
+	setView(zoomAround(state.view, factor, state.hover?.point || state.query || state.view));
 }
 
-// The stage under an event, if it shows a picture and the event isn't on one of its buttons.
-function stageOf(event) {
-	const stage = event.target.closest?.(".fx-stage");
-	if (!stage || event.target.closest(".fx-tools")) return null;
-	return pictureOf(stage)?.image ? stage : null;
-}
-
-function listen() {
+function listen(host) {
+	const { root, state, pictureOf, schedule, setView } = host;
 	const pointers = new Map(); // id -> last [x, y]
 	let press = null; // the gesture since the first pointer went down
+
+	// The stage under an event, if it shows a picture and the event isn't on one of its buttons.
+	const stageOf = (event) => {
+		const stage = event.target.closest?.(".fx-stage");
+		if (!stage || !root.contains(stage) || event.target.closest(".fx-tools, .fx-handle")) return null;
+		return pictureOf(stage)?.image ? stage : null;
+	};
 
 	const hoverAt = (event) => {
 		const stage = stageOf(event);
@@ -65,7 +70,7 @@ function listen() {
 		if (moved) return hoverAt(event);
 		const point = pictureOf(stage)?.pointAt(event.clientX, event.clientY);
 		if (point && inside(point)) {
-			setQuery(centreOf(pixelOf(point, state.frame), state.frame), stage.dataset.key);
+			host.pick(centreOf(pixelOf(point, state.frame), state.frame), stage.dataset.key);
 		}
 	};
 	root.addEventListener("pointerup", lift);
@@ -77,7 +82,7 @@ function listen() {
 	});
 
 	root.addEventListener("dblclick", (event) => {
-		if (stageOf(event)) setView({ zoom: 1, row: 0.5, col: 0.5 });
+		if (stageOf(event)) setView(WHOLE);
 	});
 
 	// A wheel turn that is already scrolling the page goes on scrolling it when a panel slides under
@@ -90,7 +95,7 @@ function listen() {
 	};
 	const wheel = (event) => {
 		if (!root.isConnected) return window.removeEventListener("wheel", wheel);
-		if (passes(event) && !dialog.open) return void (scrolled = event.timeStamp);
+		if (passes(event) && !host.captive()) return void (scrolled = event.timeStamp);
 		const stage = stageOf(event);
 		if (!stage) return;
 		event.preventDefault();
@@ -104,29 +109,28 @@ function listen() {
 
 	root.addEventListener("keydown", (event) => {
 		if (event.ctrlKey || event.metaKey || event.altKey || !stageOf(event)) return;
-		const act = keyAction(event, event.target.closest(".fx-stage"));
+		const act = keyAction(host, event, event.target.closest(".fx-stage"));
 		if (!act) return;
 		event.preventDefault();
 		act();
 	});
 }
 
-function keyAction(event, stage) {
-	const arrow = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-	if (arrow) return () => step(arrow, stage.dataset.key, event.shiftKey ? 10 : 1);
-	if (event.key === "+" || event.key === "=") return () => zoomBy(1.5);
-	if (event.key === "-" || event.key === "_") return () => zoomBy(1 / 1.5);
-	if (event.key === "0") return () => setView({ zoom: 1, row: 0.5, col: 0.5 });
-	if (event.key === "Enter" && !dialog.open) return () => expand(stage.dataset.key);
-	if (event.key === "PageUp" && dialog.open) return () => turn(-1);
-	if (event.key === "PageDown" && dialog.open) return () => turn(1);
-	return null;
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+function keyAction(host, event, stage) {
+	const arrow = ARROWS[event.key];
+	if (arrow) return () => step(host, arrow, stage.dataset.key, event.shiftKey ? 10 : 1);
+	if (event.key === "+" || event.key === "=") return () => zoomBy(host, 1.5);
+	if (event.key === "-" || event.key === "_") return () => zoomBy(host, 1 / 1.5);
+	if (event.key === "0") return () => host.setView(WHOLE);
+	return host.keys(event, stage);
 }
 
 // Without a query yet, the first arrow key steps from the middle of the picture.
-function step([down, right], key, pixels) {
+function step({ state, setView, pick }, [down, right], key, pixels) {
 	const [height, width] = state.frame;
-	const { row, col } = pixelOf(state.query || { row: 0.5, col: 0.5 }, state.frame);
+	const { row, col } = pixelOf(state.query || WHOLE, state.frame);
 	const pixel = {
 		row: clamp(row + down * pixels, 0, height - 1),
 		col: clamp(col + right * pixels, 0, width - 1),
@@ -134,5 +138,27 @@ function step([down, right], key, pixels) {
 	const point = centreOf(pixel, state.frame);
 	state.hover = null;
 	setView(viewShowing(state.view, point));
-	setQuery(point, key);
+	pick(point, key);
+}
+
+// The zoom buttons, the level between them (returned) and what the pointer does.
+function viewBar(host, hint) {
+	const bar = make("div", "fx-bar");
+	const level = make("span", "fx-level", "1×");
+	const fit = make("button", "fx-button fx-fit", "Fit");
+	fit.type = "button";
+	fit.title = "Show the whole picture (double-click, or 0)";
+	fit.addEventListener("click", () => host.setView(WHOLE));
+	bar.append(
+		button("minus", "Zoom out (-)", () => zoomBy(host, 1 / 1.5)),
+		level,
+		button("plus", "Zoom in (+)", () => zoomBy(host, 1.5)),
+		fit,
+		make("span", "fx-hint", hint),
+	);
+	return { bar, level };
+}
+
+function levelText(zoom) {
+	return `${zoom < 10 ? zoom.toFixed(1).replace(".0", "") : Math.round(zoom)}×`;
 }

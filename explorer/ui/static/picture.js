@@ -2,6 +2,26 @@
 
 const LINES = { halo: "rgba(0,0,0,.5)", cross: "#fff", window: "#ffd84d", marker: "#ff7a45" };
 
+const images = new Map(); // address -> promise of the decoded image
+
+function load(url) {
+	if (!images.has(url)) {
+		const image = new Image();
+		image.src = url;
+		const ready = image.decode().then(() => image);
+		ready.catch(() => images.delete(url));
+		images.set(url, ready);
+	}
+	return images.get(url);
+}
+
+// Pictures on screen stay; the last few others too, for going back and forth.
+function forget(entries, spare = 24) {
+	const used = new Set(entries.map((entry) => entry.image?.url));
+	const old = [...images.keys()].filter((url) => !used.has(url));
+	for (const url of old.slice(0, Math.max(0, old.length - spare))) images.delete(url);
+}
+
 class Picture {
 	constructor(stage, state) {
 		this.stage = stage;
@@ -14,7 +34,11 @@ class Picture {
 		this.probe.canvas.width = this.probe.canvas.height = 1;
 		this.probe.imageSmoothingEnabled = false;
 		this.observer = new ResizeObserver((changes) => this.resize(changes[0]));
-		this.observer.observe(this.bitmap);
+		try {
+			this.observer.observe(this.bitmap, { box: "device-pixel-content-box" });
+		} catch {
+			this.observer.observe(this.bitmap); // Safari has no such box
+		}
 	}
 
 	show(entry, image) {
@@ -23,11 +47,14 @@ class Picture {
 		this.paint();
 	}
 
-	resize(change) {
-		const exact = change.devicePixelContentBoxSize?.[0];
+	resize({ contentRect, devicePixelContentBoxSize }) {
 		const ratio = window.devicePixelRatio || 1;
-		const width = exact ? exact.inlineSize : Math.round(change.contentRect.width * ratio);
-		const height = exact ? exact.blockSize : Math.round(change.contentRect.height * ratio);
+		const exact = devicePixelContentBoxSize?.[0];
+		// An emulated pixel ratio is missing from the exact size, a page zoom never is.
+		const side = (css, device) =>
+			device && Math.abs(device - css * ratio) < 2 ? device : Math.round(css * ratio);
+		const width = side(contentRect.width, exact?.inlineSize);
+		const height = side(contentRect.height, exact?.blockSize);
 		for (const canvas of [this.bitmap, this.overlay]) {
 			canvas.width = width;
 			canvas.height = height;

@@ -13,10 +13,11 @@ from torch import Tensor
 from explorer.core import WeightsError
 from explorer.hub import fetch, lock
 from explorer.hub.cards import read_card, row_of, write_card
+from explorer.hub.catalogue import checkpoint
 from explorer.hub.network import Progress
 from explorer.hub.places import converted_folder, digest
 from explorer.hub.published import CHECKPOINTS
-from explorer.hub.resolve import checkpoint, local_place, resolve
+from explorer.hub.resolution import is_path, local_place, resolve
 from explorer.hub.rows import CONVERTED, Checkpoint
 from explorer.hub.states import read_state
 
@@ -171,10 +172,10 @@ def measure(row: Checkpoint) -> tuple[str, dict[str, Any]] | None:
 def _row_for(wanted: Checkpoint | str | Path, path: Path) -> Checkpoint | None:
     if isinstance(wanted, Checkpoint):
         return lock.with_pin(wanted)
+    if isinstance(wanted, str) and not is_path(wanted):
+        return checkpoint(wanted)
     if path.suffix == ".safetensors" and path.with_suffix(".json").is_file():
         return row_of(read_card(path), path)
-    if isinstance(wanted, str) and not Path(wanted).is_file():
-        return checkpoint(wanted)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Which checkpoint fits, where its file is, and whether it is the file it should be.
+"""Where a checkpoint's file is, and whether it is the file it should be.
 
 Order of places: an explicit path, ``checkpoints/``, files converted here, the Hub's cache and our
 own; then, if the network may be used, the mirror that EXPLORER_WEIGHTS_REPO names, the Hub, the
@@ -10,18 +10,20 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from explorer.core import UnknownNameError, WeightsError
+from explorer.core import WeightsError
 from explorer.hub import fetch, lock
-from explorer.hub.cards import discover, read_card
+from explorer.hub.cards import read_card
+from explorer.hub.catalogue import checkpoint
 from explorer.hub.network import Progress, offline, reachable
-from explorer.hub.places import cache_folder, checkpoints_folder, converted_folder, digest
+from explorer.hub.places import cache_folder, checkpoints_folder, digest
 from explorer.hub.published import CHECKPOINTS
 from explorer.hub.release import release_file
-from explorer.hub.rows import CONVERTED, ORIGINS, PUBLISHED, Checkpoint
+from explorer.hub.rows import CONVERTED, Checkpoint
 from explorer.hub.states import PICKLED
 
 log = logging.getLogger(__name__)
@@ -35,60 +37,6 @@ class Place:
     path: Path
     sha256: str | None
     key: str
-
-
-def checkpoints() -> list[Checkpoint]:
-    """Return every row: published (converted copies in their place), then those trained here."""
-    rows = {row.name: lock.with_pin(row) for row in CHECKPOINTS}
-    for row in (*discover(converted_folder()), *discover(checkpoints_folder())):
-        known = rows.get(row.name)
-        if known and row.origin == CONVERTED and known.origin != row.origin:
-            row = replace(row, repo=known.repo, url=known.url, revision=known.revision)
-            row = replace(row, file=known.file, aliases=known.aliases, transform=known.transform)
-        elif known and known.origin == PUBLISHED:
-            log.warning("skipped: %s carries the name of a published checkpoint", row.path)
-            continue
-        rows[row.name] = row
-    return list(rows.values())
-
-
-def checkpoint(name: str) -> Checkpoint:
-    """Return the row called ``name``.
-
-    Raises:
-        UnknownNameError: there is none; the choices are listed.
-    """
-    rows = {row.name: row for row in checkpoints()}
-    if name not in rows:
-        raise UnknownNameError(
-            f"there is no checkpoint called {str(name)[:80]!r}; choose one of: {', '.join(rows)}"
-        )
-    return rows[name]
-
-
-def find(
-    method: str,
-    backbone: str | None = None,
-    stage: str | None = None,
-    channels: int | None = None,
-) -> list[Checkpoint]:
-    """Return the rows that fit, best first.
-
-    First those made for exactly this backbone, then those for any backbone that saw it in training,
-        then the other
-    ones for any; among equals trained here, converted, published.
-    """
-
-    def rank(row: Checkpoint) -> tuple[int, int, int]:
-        exact = backbone is not None and row.fits(backbone)
-        level = 0 if exact else 1 if backbone in row.trained_on else 2
-        unstaged = int(stage is not None and row.stage != stage)
-        return level, unstaged, ORIGINS.index(row.origin)
-
-    fitting = [
-        r for r in checkpoints() if r.method == method and r.matches(backbone, stage, channels)
-    ]
-    return sorted(fitting, key=rank)
 
 
 def local_file(row: Checkpoint) -> Path | None:
@@ -139,7 +87,7 @@ def resolve(
             tampered with.
         UnknownNameError: no row has that name.
     """
-    if isinstance(wanted, Path) or (isinstance(wanted, str) and _is_path(wanted)):
+    if isinstance(wanted, Path) or (isinstance(wanted, str) and is_path(wanted)):
         path = Path(wanted).expanduser()
         if not path.is_file():
             raise WeightsError(f"there is no file {path}")
@@ -240,15 +188,10 @@ def _download(
     mirror_says = ""
     if mirror and hub in answering:
         try:
-            options = {"revision": revision, "what": row.name, "force": force}
-            fetch.hub_file(mirror, f"{row.name}.json", **options)
-            weights = fetch.hub_file(
-                mirror, f"{row.name}.safetensors", progress=progress, **options
-            )
-            return _mirrored(row, mirror, weights)
+            return _from_mirror(row, mirror, revision, force, progress)
         except WeightsError as error:
             mirror_says = f" (the mirror {mirror}: {error})"
-            log.info("the mirror %s was passed over: %s", mirror, error)
+            log.warning("the mirror %s was passed over: %s", mirror, error)
     try:
         if row.repo:
             path = fetch.hub_file(
@@ -271,6 +214,22 @@ def _download(
     return Place(path, row.sha256, row.key)
 
 
+def _from_mirror(
+    row: Checkpoint, mirror: str, revision: str | None, force: bool, progress: Progress | None
+) -> Place:
+    options: dict[str, Any] = {"revision": revision, "what": row.name, "force": force}
+    card = fetch.hub_file(mirror, f"{row.name}.json", **options)
+    weights = fetch.hub_file(mirror, f"{row.name}.safetensors", progress=progress, **options)
+    try:
+        place = _mirrored(row, mirror, weights)
+        verify(row, place)
+    except WeightsError:
+        fetch.forget(weights)
+        fetch.forget(card)
+        raise
+    return place
+
+
 def _remove(row: Checkpoint) -> None:
     """Forget the cached copies of a row, so that they are downloaded again."""
     mirror, revision = mirror_repo()
@@ -283,5 +242,6 @@ def _remove(row: Checkpoint) -> None:
         released(row).unlink(missing_ok=True)
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
+    """Whether ``text`` means a file rather than a row's name."""
     return os.sep in text or "/" in text or Path(text).suffix in (".safetensors", *PICKLED)

@@ -1,0 +1,257 @@
+"""What every registered upsampler promises, whatever it computes."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from explorer.core import ExplorerError, FeatureMap, NoAttentionError, SizeError, UnknownNameError
+from explorer.upsamplers import UPSAMPLERS
+from explorer.upsamplers.jbu import JointBilateral
+
+SMALL = {"anyup": {"qk_dim": 16}, "jafar": {"qk_dim": 16}}
+NAMES = UPSAMPLERS.names()
+LINEAR = [name for name in NAMES if UPSAMPLERS.get(name).linear]
+SIZES = [((48, 40), None), ((50, 38), (33, 71)), ((48, 64), (31, 47)), ((64, 48), (96, 72))]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+def build(name, channels=7, seed=0):
+    torch.manual_seed(seed)
+    kind = UPSAMPLERS.get(name)
+    method = kind(**(kind.options_for(channels) | SMALL.get(name, {}))).eval()
+    for parameter in method.parameters():  # zero-initialised parts would hide mistakes
+        if parameter.dim() > 0:
+            parameter.data.add_(torch.randn_like(parameter) * 0.1)
+    return method.requires_grad_(False)
+
+
+def inputs(channels=7, batch=2, image=(48, 40), grid=(6, 5)):
+    torch.manual_seed(1)
+    return torch.rand(batch, 3, *image), torch.randn(batch, channels, *grid)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("image_size, output_size", SIZES)
+@pytest.mark.parametrize("name", NAMES)
+def test_shape_dtype_and_determinism(name, image_size, output_size, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    method = build(name).to(device)
+    image, features = (x.to(device) for x in inputs(image=image_size))
+    found = method(image, features, output_size)
+    assert found.shape == (2, 7, *(output_size or image_size))
+    assert found.dtype == torch.float32 and found.isfinite().all() and found.device.type == device
+    assert torch.equal(found, method(image, features, output_size))
+    wrapped = FeatureMap(features, "somebody", image_size)
+    assert torch.equal(found, method(image, wrapped, output_size))
+
+
+@pytest.mark.parametrize("image_size, output_size", SIZES)
+@pytest.mark.parametrize("name", NAMES)
+def test_projection_equals_the_convolution_of_the_features(name, image_size, output_size):
+    image, features = inputs(image=image_size)
+    resampler = build(name).prepare(image, features, output_size)
+    weight, bias = torch.randn(3, 7), torch.randn(3)
+    literal = F.conv2d(resampler.features(), weight[:, :, None, None], bias)
+    assert (resampler.project(weight, bias) - literal).abs().max() < 2e-5
+    assert (resampler.project(weight) - (literal - bias[:, None, None])).abs().max() < 2e-5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bands_of_rows_equal_the_whole(name):
+    image, features = inputs()
+    for size in ((48, 40), (64, 50), (96, 80)):
+        resampler = build(name).prepare(image, features, size)
+        whole = resampler.features()
+        for rows in ((0, 1), (size[0] - 1, size[0]), (5, 23), (0, size[0])):
+            assert (resampler.features(rows) - whole[:, :, rows[0] : rows[1]]).abs().max() < 1e-5
+        with pytest.raises(SizeError):
+            resampler.features((3, size[0] + 1))
+
+
+@pytest.mark.parametrize("image_size, output_size", SIZES)
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_stencil_is_the_row_of_the_linear_map(name, image_size, output_size):
+    image, features = inputs(image=image_size)
+    resampler = build(name).prepare(image, features, output_size)
+    height, width = resampler.output_size
+    mapped = resampler.apply(resampler.values)  # without FeatUp's channel mixing
+    for row, col in ((0, 0), (height - 1, width - 1), (height // 2, 3), (7, width - 2)):
+        for batch in (0, 1):
+            weights = resampler.stencil(row, col, batch)
+            assert weights.shape == resampler.grid
+            pixel = torch.einsum("hw,chw->c", weights, features[batch])
+            assert (pixel - mapped[batch, :, row, col]).abs().max() < 1e-5
+            if UPSAMPLERS.get(name).convex:
+                assert weights.min() >= 0 and abs(weights.sum().item() - 1) < 1e-5
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if UPSAMPLERS.get(n).convex])
+def test_convex_methods_stay_within_the_cells(name):
+    image, features = inputs()
+    found = build(name)(image, features, (60, 44)).flatten(2)
+    cells = features.flatten(2)
+    assert (found.amax(2) <= cells.amax(2) + 1e-5).all()
+    assert (found.amin(2) >= cells.amin(2) - 1e-5).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_reach_features_and_image(name):
+    method = build(name)
+    image, features = inputs(batch=1)
+    image.requires_grad_(), features.requires_grad_()
+    resampler = method.prepare(image, features, (48, 40))
+    resampler.project(torch.randn(2, 7)).square().sum().backward()
+    assert features.grad.isfinite().all() and features.grad.abs().sum() > 0
+    if name not in ("nearest", "bilinear", "bicubic"):
+        assert image.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_batches_do_not_mix(name):
+    method = build(name)
+    image, features = inputs()
+    together = method(image, features, (48, 40))
+    for b in range(2):
+        alone = method(image[b : b + 1], features[b : b + 1], (48, 40))
+        assert (together[b : b + 1] - alone).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_attention_or_one_sentence(name):
+    resampler = build(name).prepare(*inputs(), (48, 40))
+    if name in ("anyup", "jafar"):
+        found = resampler.attention(11, 9, 1)
+        assert abs(found.weights.sum().item() - 1) < 1e-5
+        assert torch.allclose(found.heads.mean(0), found.weights)
+        assert found.query == (11, 9)
+    else:
+        with pytest.raises(NoAttentionError, match="stencil"):
+            resampler.attention(11, 9)
+    with pytest.raises((SizeError, NoAttentionError)):
+        resampler.attention(48, 0)
+    with pytest.raises(SizeError):
+        resampler.stencil(0, 40)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_that_do_not_belong_together(name):
+    method = build(name)
+    image, features = inputs()
+    for bad in ((image[:, :2], features), (image, features[:1]), (image[0], features)):
+        with pytest.raises(SizeError):
+            method(*bad)
+    with pytest.raises(SizeError):
+        method(image, features, (0, 5))
+    with pytest.raises(SizeError):
+        method.prepare(image, features).project(torch.randn(3, 8))
+
+
+@pytest.mark.parametrize("name, options", [("jafar", {"v_dim": 9}), ("featup", {"feat_dim": 9})])
+def test_methods_built_for_another_width_say_so(name, options):
+    method = UPSAMPLERS.create(name, **options)
+    with pytest.raises(SizeError, match="9 channels"):
+        method(*inputs())
+
+
+@pytest.mark.parametrize("name", ["anyup", "featup"])
+def test_a_grid_side_of_one_is_a_clear_error(name):
+    with pytest.raises(SizeError, match="2x2"):
+        build(name)(*inputs(grid=(1, 4)))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_interpolations_are_torchs_own(mode):
+    image, features = inputs()
+    corners = {} if mode == "nearest" else {"align_corners": False}
+    expected = F.interpolate(features, (33, 57), mode=mode, **corners)
+    assert torch.equal(UPSAMPLERS.create(mode)(image, features, (33, 57)), expected)
+
+
+def test_bilateral_equals_its_definition():
+    image, features = inputs(batch=1)
+    method = JointBilateral(radius=1, sigma_spatial=0.7, sigma_range=0.2)
+    found = method(image, features)
+    small = F.interpolate(image, (6, 5), mode="bilinear", antialias=True, align_corners=False)
+    for row, col in ((0, 0), (17, 22), (47, 39)):
+        y, x = (row + 0.5) * 6 / 48, (col + 0.5) * 5 / 40
+        total, norm = torch.zeros(7), 0.0
+        for i in range(int(y) - 1, int(y) + 2):
+            for j in range(int(x) - 1, int(x) + 2):
+                ci, cj = min(max(i, 0), 5), min(max(j, 0), 4)
+                far = (i + 0.5 - y) ** 2 + (j + 0.5 - x) ** 2
+                differ = (image[0, :, row, col] - small[0, :, ci, cj]).square().sum().item()
+                weight = torch.tensor(-far / (2 * 0.49) - differ / (2 * 0.04)).exp().item()
+                total, norm = total + weight * features[0, :, ci, cj], norm + weight
+        assert (found[0, :, row, col] - total / norm).abs().max() < 1e-5
+
+
+def test_paper_feature_layer_ignores_channel_order_and_the_released_does_not():
+    image, features = inputs(channels=11)
+    order = torch.randperm(11)
+    differ = {}
+    for reading in ("paper", "released"):
+        torch.manual_seed(3)
+        method = UPSAMPLERS.create("anyup", qk_dim=16, feature_layer=reading).eval()
+        with torch.no_grad():
+            straight = method(image, features)[:, order]
+            differ[reading] = (straight - method(image, features[:, order])).abs().max()
+    assert differ["paper"] < 1e-5 < 1e-4 < differ["released"]
+
+
+@pytest.mark.parametrize("reading", ["paper", "released"])
+def test_streaming_the_feature_layer_changes_nothing(reading, monkeypatch):
+    from explorer.upsamplers import anyup
+
+    layer = anyup.FeatureAgnostic(24, 5, reading)
+    x = torch.randn(2, 37, 6, 5)
+    with torch.no_grad():
+        whole = layer(x)
+        responses = layer.responses(x, 0, 37)  # (B, C, M, h, w)
+        flat = responses.flatten(1, 2)
+        if reading == "paper":
+            literal = responses.softmax(2).mean(1)
+        else:
+            literal = flat.unflatten(1, (24, 37)).softmax(1).mean(2)
+        monkeypatch.setattr(anyup, "CHUNK_BYTES", 40_000)
+        streamed = layer(x)
+    assert (whole - literal).abs().max() < 1e-6
+    assert (streamed - literal).abs().max() < 1e-6
+
+
+def test_blocks_of_any_size_give_the_same_attention(monkeypatch):
+    from explorer.upsamplers import attention
+
+    image, features = inputs()
+    for name in ("anyup", "jafar"):
+        resampler = build(name).prepare(image, features, (70, 52))
+        whole = resampler.features()
+        monkeypatch.setattr(attention, "BLOCK_BYTES", 20_000)
+        assert (resampler.features() - whole).abs().max() < 1e-6
+        monkeypatch.undo()
+
+
+def test_featup_bands_with_large_kernels_equal_the_kept_ones(monkeypatch):
+    from explorer.upsamplers import featup
+
+    image, features = inputs()
+    method = build("featup")
+    kept = method(image, features, (96, 80))
+    monkeypatch.setattr(featup, "KEEP_BYTES", 0)
+    monkeypatch.setattr(featup, "BAND_BYTES", 30_000)
+    assert (method(image, features, (96, 80)) - kept).abs().max() < 1e-6
+
+
+def test_featup_with_norm_lives_in_its_own_space():
+    method = UPSAMPLERS.create("featup", feat_dim=7, norm=True).eval()
+    assert method.space == "normalised"
+    assert "channelnorm.norm.weight" in method.state_dict()
+    assert method(*inputs()).shape == (2, 7, 48, 40)
+
+
+def test_unknown_and_duplicate_names():
+    with pytest.raises(UnknownNameError, match="anyup.*") as caught:
+        UPSAMPLERS.create("lanczos")
+    assert "bilinear" in str(caught.value)
+    with pytest.raises(ExplorerError, match="twice"):
+        UPSAMPLERS.register("bilinear")

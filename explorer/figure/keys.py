@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from explorer.core import Colorbar, Panel
+from explorer.core import Colorbar, ExplorerError, Panel
 from explorer.figure.grid import Grid
 from explorer.figure.sheet import Box, Gradient, Pen, Stroke, rectangle
 from explorer.figure.style import FigureStyle
@@ -95,20 +95,28 @@ def draw_upright(pen: Pen, bar: Colorbar, left: float, top: float, height: float
 
 def under_height(panels: list[Panel], width: float, pen: Pen) -> float:
     """Return the pixels that the bars under one row of panels take."""
-    lines = [len(_label(p.colorbar, width, pen)) for p in panels if p.colorbar and not p.error]
+    lines = [len(_lines(p.colorbar, width, pen)) for p in panels if p.colorbar and not p.error]
     if not lines:
         return 0.0
     return pen.scale(GAP_PT + BAR_PT * 0.8) + pen.line_height(pen.small_pt) * max(lines)
 
 
-def _label(bar: Colorbar, width: float, pen: Pen) -> list[str]:
-    """Return the label's lines; the first, perhaps empty, stands between the numbers."""
-    size = pen.small_pt
-    ends = sum(pen.width(number(value), size) for value in (bar.low, bar.high))
-    label = clean(bar.label)
-    if pen.width(label, size) + ends + pen.scale(6) <= width:
-        return [label]
-    return ["", *wrap(label, width * 72 / pen.style.dpi, size, pen.style.font, lines=3)]
+def _lines(bar: Colorbar, width: float, pen: Pen) -> list[tuple[str, str, str]]:
+    """Return the text under a bar: (at its left end, in the middle, at its right end) per line."""
+    size, label = pen.small_pt, clean(bar.label)
+    low, high = number(bar.low), number(bar.high)
+    ends, between = [pen.width(low, size), pen.width(high, size)], pen.scale(size / 2)
+    if sum(ends) + pen.width(label, size) + 2 * between <= width:
+        return [(low, label, high)]
+    if max(ends) > width:
+        raise ExplorerError(
+            f"the colour bars do not fit under panels of {width / pen.style.dpi:.2f} inches; "
+            "choose fewer columns, a larger width, or leave the colour bars out"
+        )
+    apart = sum(ends) + between <= width
+    numbers = [(low, "", high)] if apart else [(low, "", ""), ("", "", high)]
+    wrapped = wrap(label, width * 72 / pen.style.dpi, size, pen.style.font, lines=3)
+    return numbers + [("", line, "") for line in wrapped]
 
 
 def draw_under(pen: Pen, bar: Colorbar, left: float, top: float, width: float) -> None:
@@ -117,10 +125,10 @@ def draw_under(pen: Pen, bar: Colorbar, left: float, top: float, width: float) -
     box = Box(left, round(top + pen.scale(GAP_PT)), width, pen.style.px(BAR_PT * 0.8))
     pen.sheet.items += [Gradient(bar.colors, box, upright=False), _outline(box)]
     y = box.bottom
-    pen.write([number(bar.low)], left, y, size, "left")
-    pen.write([number(bar.high)], left + width, y, size, "right")
-    for line in _label(bar, width, pen):
-        y = pen.write([line], left + width / 2, y, size) if line else y + pen.line_height(size)
+    for start, middle, end in _lines(bar, width, pen):
+        pen.write([start], left, y, size, "left")
+        pen.write([middle], left + width / 2, y, size)
+        y = pen.write([end], left + width, y, size, "right")
 
 
 def draw_foot(pen: Pen, bar: Colorbar, top: float, left: float, width: float) -> float:

@@ -7,11 +7,19 @@ from explorer.hub.loading import Loaded, convert, load, load_state, measure
 from explorer.hub.places import cache_folder, checkpoints_folder, digest
 from explorer.hub.published import CHECKPOINTS
 from explorer.hub.resolution import local_file, resolve
-from explorer.hub.rows import CONVERTED, PUBLISHED, TRAINED, Checkpoint, mark_built
+from explorer.hub.rows import (
+    CONVERTED,
+    PUBLISHED,
+    TRAINED,
+    AbsentWeightsError,
+    Checkpoint,
+    mark_built,
+)
 
 __all__ = [
     "CHECKPOINTS",
     "CONVERTED",
+    "AbsentWeightsError",
     "PUBLISHED",
     "TRAINED",
     "Checkpoint",

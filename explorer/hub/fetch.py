@@ -16,6 +16,7 @@ from typing import Any
 from explorer.core import WeightsError
 from explorer.hub.network import Progress, no_disk, offline, reachable
 from explorer.hub.places import digest
+from explorer.hub.rows import AbsentWeightsError
 
 METADATA_SECONDS = 5.0
 PAUSES = (0.5, 1.5)  # before each further try when the server says 429 or 5xx
@@ -51,12 +52,12 @@ def hub_file(
     from huggingface_hub import constants
 
     if not allow_network or offline() or constants.is_offline_mode():
-        raise WeightsError(
+        raise AbsentWeightsError(
             f"{what} is not cached and the network is switched off; fetch {repo}/{file} once with "
             "HF_HUB_OFFLINE unset"
         )
     if not reachable([constants.ENDPOINT]):
-        raise WeightsError(
+        raise AbsentWeightsError(
             f"{what} is not cached and {constants.ENDPOINT} cannot be reached; connect and try "
             "again, or put the file "
             "there by hand"
@@ -147,30 +148,30 @@ def _sentence(error: Exception, repo: str, file: str, what: str, alternative: st
     from huggingface_hub import constants, errors
 
     page = f"{constants.ENDPOINT}/{repo}"
-    if False and isinstance(error, errors.GatedRepoError):  # a subclass of RepositoryNotFoundError
+    if isinstance(error, errors.GatedRepoError):  # a subclass of RepositoryNotFoundError
         instead = f"; or use {alternative}, which is not gated" if alternative else ""
-        return WeightsError(
+        return AbsentWeightsError(
             f"{what} is gated: accept its licence at {page} and log in with `hf auth login` (or "
             f"set HF_TOKEN){instead}"
         )
     if isinstance(error, errors.RepositoryNotFoundError):
-        return WeightsError(
+        return AbsentWeightsError(
             f"{what}: there is no repository {repo} at {page}, or it is private; log in with `hf "
             "auth login` if it is "
             "yours"
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return WeightsError(
+        return AbsentWeightsError(
             f"{what}: {repo} no longer has the pinned revision; see {page}/commits/main"
         )
     if isinstance(error, errors.EntryNotFoundError):
-        return WeightsError(f"{what}: {repo} has no file {file}; see {page}/tree/main")
+        return AbsentWeightsError(f"{what}: {repo} has no file {file}; see {page}/tree/main")
     full = no_disk(error, constants.HF_HUB_CACHE)
     if full:
         return full
     status = getattr(getattr(error, "response", None), "status_code", None)
     why = f"HTTP {status}" if status else type(error).__name__
-    return WeightsError(
+    return AbsentWeightsError(
         f"{what} could not be downloaded from {page} ({why}); nothing of it is used, and a further "
         "try resumes it"
     )

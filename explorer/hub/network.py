@@ -6,11 +6,15 @@ import errno
 import os
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from explorer.core import WeightsError
+
+REMEMBERED = 3.0  # seconds for which a silent server is not asked again
+_DOWN: dict[str, float] = {}
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all (None: unknown)
 
@@ -31,9 +35,12 @@ def connect_seconds() -> float:
 
 def reachable(urls: Iterable[str], seconds: float | None = None) -> set[str]:
     """Return those of ``urls`` whose server (or proxy) accepts a connection, all tried at once."""
-    found: set[str] = set()
-    threads = []
-    for url in set(urls):
+    wanted, found = set(urls), set[str]()
+    threads, tried = [], set()
+    for url in wanted:
+        if time.monotonic() - _DOWN.get(_server(url), float("-inf")) < REMEMBERED:
+            continue
+        tried.add(url)
         thread = threading.Thread(target=_try, args=(url, found), daemon=True)
         thread.start()
         threads.append(thread)
@@ -42,8 +49,16 @@ def reachable(urls: Iterable[str], seconds: float | None = None) -> set[str]:
     threading.Thread(
         target=lambda: ([t.join() for t in threads], remaining.set()), daemon=True
     ).start()
-    remaining.wait(connect_seconds() if seconds is None else seconds)
-    return set(found)
+    if threads:
+        remaining.wait(connect_seconds() if seconds is None else seconds)
+    answering = set(found)
+    for url in tried - answering:
+        _DOWN[_server(url)] = time.monotonic()
+    return answering
+
+
+def _server(url: str) -> str:
+    return urlsplit(url).netloc
 
 
 def _try(url: str, found: set[str]) -> None:

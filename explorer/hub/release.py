@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from explorer.core import WeightsError
 from explorer.hub.network import Progress, no_disk, offline, reachable
+from explorer.hub.rows import AbsentWeightsError
 
 READ_SECONDS = 10.0
 PAUSES = (0.5, 1.0, 2.0)
@@ -40,13 +41,13 @@ def release_file(
     """
     what = what or target.name
     if offline():
-        raise WeightsError(
+        raise AbsentWeightsError(
             f"{what} is not cached and the network is switched off; fetch it once with "
             "HF_HUB_OFFLINE unset, or put "
             f"{url} there by hand: {target}"
         )
     if not reachable([url]):
-        raise WeightsError(
+        raise AbsentWeightsError(
             f"{what} is not cached and {urlsplit(url).hostname} cannot be reached; connect and try "
             "again, or put "
             f"{url} there by hand: {target}"
@@ -83,7 +84,7 @@ def _download(
             if error.code == 416:
                 part.unlink(missing_ok=True)
             elif error.code not in (408, 429) and error.code < 500:
-                raise WeightsError(f"{what} is not at {url} any more ({why})") from None
+                raise AbsentWeightsError(f"{what} is not at {url} any more ({why})") from None
         except (
             urllib.error.URLError,
             http.client.HTTPException,
@@ -97,7 +98,7 @@ def _download(
             _length(part) <= before
         ):  # a try that brought something on is followed by the next at once
             time.sleep(pause)
-    raise WeightsError(
+    raise AbsentWeightsError(
         f"{what} could not be downloaded from {urlsplit(url).hostname} ({why}); nothing of it is "
         "used, and a further "
         "try resumes it"

@@ -23,7 +23,7 @@ from explorer.hub.network import Progress, offline, reachable
 from explorer.hub.places import cache_folder, checkpoints_folder, digest
 from explorer.hub.published import CHECKPOINTS
 from explorer.hub.release import release_file
-from explorer.hub.rows import CONVERTED, Checkpoint
+from explorer.hub.rows import CONVERTED, AbsentWeightsError, Checkpoint
 from explorer.hub.states import PICKLED
 
 log = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ def _download(
             f"{row.path} is gone: {row.name} exists nowhere else; restore or train it"
         )
     if offline() or not allow_network:
-        raise WeightsError(
+        raise AbsentWeightsError(
             f"{row.name} is not on this machine and the network is switched off; run {pull} once "
             f"with a connection, {put}"
         )
@@ -181,7 +181,7 @@ def _download(
     answering = reachable(addresses)
     if not answering:
         hosts = " and ".join(urlsplit(address).hostname or address for address in addresses)
-        raise WeightsError(
+        raise AbsentWeightsError(
             f"{row.name} is not on this machine and {hosts} cannot be reached; run {pull} once "
             f"with a connection, {put}"
         )
@@ -208,9 +208,9 @@ def _download(
                 row.url, released(row), what=row.name, size=row.size, progress=progress
             )
         else:
-            raise WeightsError(f"{row.name} is published nowhere else")
+            raise AbsentWeightsError(f"{row.name} is published nowhere else")
     except WeightsError as error:
-        raise WeightsError(f"{error}{mirror_says}") from None
+        raise type(error)(f"{error}{mirror_says}") from None
     return Place(path, row.sha256, row.key)
 
 

@@ -17,6 +17,10 @@ TRANSFORMS = ("state_dict", "jafar", "anyup", "featup", "loftup", "head", "auto"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
 
+class AbsentWeightsError(WeightsError):
+    """Weights that are not on this machine and cannot be fetched now; others may do instead."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """One file of weights: whose it is, what it fits, where it lies and how it is read.

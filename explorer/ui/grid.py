@@ -21,13 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 from explorer.core import Colorbar, ExplorerError, Panel
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = (
-    "geometry.js",
-    "picture.js",
-    "card.js",
-    "input.js",
-    "grid.js",
-)  # one scope, in this order
+SHARED = ("geometry.js", "picture.js", "card.js", "input.js")  # one scope, in this order
 KEY_SEPARATOR = "\x1f"  # the ASCII unit separator: no label holds one
 
 # Gradio evaluates this as a JavaScript template, so nothing of the value may enter it: `${value}`
@@ -58,12 +52,18 @@ def panel_grid(elem_id: str, value: Mapping[str, Any] | None = None, **options: 
 
     ``elem_id`` is unique on the page; further ``options`` (visible, scale ...) go to ``gr.HTML``.
     """
+    return linked_html(elem_id, value, "grid", **options)
+
+
+def linked_html(elem_id: str, value: Any, name: str, **options: Any) -> gr.HTML:
+    """Make a component from ``static/{name}.js``, the scripts it shares and both style sheets."""
+    styles = dict.fromkeys(["grid.css", f"{name}.css"])
     return gr.HTML(
         value=value,
         elem_id=elem_id,
         html_template=TEMPLATE,
-        css_template=(STATIC / "grid.css").read_text("utf-8"),
-        js_on_load="\n".join((STATIC / name).read_text("utf-8") for name in SCRIPTS),
+        css_template="\n".join(_static(file) for file in styles),
+        js_on_load="\n".join(_static(file) for file in [*SHARED, f"{name}.js"]),
         apply_default_css=False,
         **options,
     )
@@ -76,7 +76,7 @@ def on_pick(
     outputs: Any = None,
     **options: Any,
 ) -> Any:
-    """Call ``listener(picked, *inputs)`` when a click or an arrow key picks a point of the grid.
+    """Call ``listener(picked, *inputs)`` when a click or an arrow key picks a point.
 
     ``read_click(picked)`` reads the point. While a listener runs, only the latest of the points
     picked meanwhile is kept for it. ``options`` go to Gradio's event. Call inside ``gr.Blocks``.
@@ -167,6 +167,10 @@ def read_click(picked: Any) -> PanelClick:
         raise ExplorerError("the picked point must be fractions (row, col) in [0, 1]; click again")
     row, _, column = str(data.get("key") or "").partition(KEY_SEPARATOR)
     return PanelClick(float(point[0]), float(point[1]), row, column)
+
+
+def _static(name: str) -> str:
+    return (STATIC / name).read_text("utf-8")
 
 
 def _describe(panel: Panel) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class PCAView(View):
             label,
             "Coarse",
             colours,
-            caption=f"{height}×{width} cells, {model.dim} channels · {describe(basis, setting)}",
+            caption=f"{height}×{width} cells, {model.dim} channels",
             origin=model.origin,
             metrics=(("variance", " + ".join(f"{100 * e:.0f}%" for e in explained)),),
             recipe=self._recipe(options, backbone, model, None, setting, basis),

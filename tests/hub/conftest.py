@@ -6,7 +6,7 @@ import pytest
 import torch
 from fake_hub import FakeHub
 
-from explorer.hub import fetch, release
+from explorer.hub import fetch, network, release
 
 
 @pytest.fixture
@@ -18,6 +18,7 @@ def places(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("EXPLORER_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(network, "_DOWN", {})
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
     (tmp_path / "checkpoints").mkdir()
     return tmp_path

@@ -12,7 +12,7 @@ from fake_hub import COMMIT, Fault
 
 from explorer import hub
 from explorer.core import WeightsError
-from explorer.hub import Checkpoint, lock
+from explorer.hub import AbsentWeightsError, Checkpoint, lock
 
 REPO, FILE = "someone/weights", "pytorch_model.bin"
 PATH = f"/{REPO}/{FILE}"
@@ -82,7 +82,7 @@ def test_absent_and_offline_fails_within_a_second_by_name(places, monkeypatch, h
     if how == "switched off":
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     start = time.monotonic()
-    with pytest.raises(WeightsError, match="row_one is not on this machine") as raised:
+    with pytest.raises(AbsentWeightsError, match="row_one is not on this machine") as raised:
         hub.resolve(row(), allow_network=how != "not allowed")
     assert time.monotonic() - start < 1.0
     assert "weights pull row_one" in str(raised.value)
@@ -213,3 +213,28 @@ def test_lock_pins_digest_and_revision(server, state, pickled):
     lock.add_pins({key: {**entry, "sha256": "cd" * 32}})
     with pytest.raises(WeightsError, match="cd" * 32):
         hub.load(row())
+
+
+def test_a_name_look_up_that_blocks_is_not_waited_for(places, monkeypatch):
+    from explorer.hub import network
+
+    def blocked(*_, **__):
+        time.sleep(3)
+        raise OSError("at last")
+
+    monkeypatch.setattr(network.socket, "create_connection", blocked)
+    start = time.monotonic()
+    with pytest.raises(AbsentWeightsError, match="cannot be reached"):
+        hub.hub_file(REPO, FILE)
+    assert time.monotonic() - start < 1.0
+    start = time.monotonic()
+    with pytest.raises(AbsentWeightsError, match="cannot be reached"):
+        hub.hub_file(REPO, FILE)
+    assert time.monotonic() - start < 0.2  # a silent server isn't asked again at once
+
+
+def test_damaged_weights_are_not_merely_absent(server, state, pickled):
+    server.put(REPO, FILE, pickled(state))
+    with pytest.raises(WeightsError) as raised:
+        hub.resolve(row(sha256="ab" * 32))
+    assert not isinstance(raised.value, AbsentWeightsError)

@@ -20,7 +20,7 @@ from test_cards_and_rows import ship
 from explorer import hub
 from explorer.commands import weights
 from explorer.core import WeightsError
-from explorer.hub import lock
+from explorer.hub import fetch, lock
 from explorer.hub.publish import plan, publish
 
 NAME = "loftup_dinov2s"
@@ -102,6 +102,10 @@ def test_a_lying_mirror_is_not_used(mirror, state, places):
     save_file({k: v + 1 for k, v in state.items()}, places / "other.safetensors")
     mirror.put(MIRROR, f"{NAME}.safetensors", (places / "other.safetensors").read_bytes())
     assert same(hub.load_state(NAME), state)  # from the authors: the mirror's card disagreed
+    assert fetch.cached_hub_file(MIRROR, f"{NAME}.safetensors") is None
+    mirror.requests.clear()
+    assert same(hub.load_state(NAME), state)
+    assert mirror.requests == []
 
 
 def test_a_mirror_of_another_source_than_the_pinned_one_is_not_used(mirror, state, pickled):

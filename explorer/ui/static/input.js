@@ -63,7 +63,11 @@ function listen(host) {
 	};
 
 	const lift = (event) => {
-		if (!pointers.delete(event.pointerId) || pointers.size) return;
+		if (!pointers.delete(event.pointerId)) return;
+		for (const [x, y] of pointers.values()) {
+			press = { ...press, x, y, view: state.view }; // the finger that stays goes on as a drag
+			return;
+		}
 		const { stage, moved } = press || {};
 		press = null;
 		if (!stage || event.type === "pointercancel") return;
@@ -88,24 +92,24 @@ function listen(host) {
 	// A wheel turn that is already scrolling the page goes on scrolling it when a panel slides under
 	// the pointer, and turning out beyond the whole picture scrolls too.
 	let scrolled = 0;
-	const passes = (event) => {
-		const stage = stageOf(event);
-		const outwards = event.deltaY > 0 && state.view.zoom <= 1;
-		return !stage || outwards || (event.timeStamp - scrolled < 250 && !event.ctrlKey);
+	const elsewhere = (event) => {
+		if (!root.isConnected) window.removeEventListener("wheel", elsewhere);
+		if (!root.contains(event.target)) scrolled = event.timeStamp;
 	};
+	window.addEventListener("wheel", elsewhere, { passive: true });
+	const passes = (event) =>
+		(event.deltaY > 0 && state.view.zoom <= 1) || event.timeStamp - scrolled < 250;
 	const wheel = (event) => {
-		if (!root.isConnected) return window.removeEventListener("wheel", wheel);
-		if (passes(event) && !host.captive()) return void (scrolled = event.timeStamp);
 		const stage = stageOf(event);
-		if (!stage) return;
+		if (!stage || (passes(event) && !host.captive())) return void (scrolled = event.timeStamp);
 		event.preventDefault();
-		const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 33 : 1;
 		// A wheel event's position is rounded to whole CSS pixels; the pointer's last move is not.
 		if (state.hover?.stage !== stage) hoverAt(event);
-		const anchor = state.hover?.point || { row: 0.5, col: 0.5 };
-		setView(zoomAround(state.view, Math.exp(-clamp(event.deltaY * lines, -240, 240) / 400), anchor));
+		const turned = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 33 : 1);
+		const factor = Math.exp(-clamp(turned, -240, 240) / 400);
+		setView(zoomAround(state.view, factor, state.hover?.point || WHOLE));
 	};
-	window.addEventListener("wheel", wheel, { passive: false });
+	root.addEventListener("wheel", wheel, { passive: false });
 
 	root.addEventListener("keydown", (event) => {
 		if (event.ctrlKey || event.metaKey || event.altKey || !stageOf(event)) return;

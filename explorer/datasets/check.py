@@ -1,0 +1,109 @@
+"""Look at every file of a dataset before hours are spent on it, and say exactly what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from explorer.core import ExplorerError
+from explorer.datasets.classes import find_classes
+from explorer.datasets.folder import find_maps, find_photos, guess_folder
+from explorer.datasets.maps import DEPTH_MAX, IGNORE, READERS, same_size
+from explorer.datasets.splits import choose_split, read_list
+from explorer.image import open_photo
+
+
+def check_dataset(
+    root: str | Path,
+    kind: str | None = None,
+    folder: str | None = None,
+    classes: str | None = None,
+    depth_max: float = DEPTH_MAX,
+    part: str = "test",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Return one sentence per fault, naming the file; an empty list means all is well.
+
+    Every photo and every map is decoded and compared: unreadable files, sizes that differ, label
+    numbers out of range, maps with nothing to learn from, files without a partner, lists that name
+    what is not there. Arguments are those of `open_dataset`.
+    """
+    root = Path(root)
+    try:
+        photos = find_photos(root)
+        place = None if kind is None else root / (folder or guess_folder(root, kind))
+        maps = {} if place is None else find_maps(place)
+        names = find_classes(classes, root, place.name) if kind == "labels" else None
+    except ExplorerError as error:
+        return [str(error)]
+    faults = []
+    pairs = [name for name in photos if kind is None or name in maps]
+    if place is not None:
+        faults += [
+            f"images/{path.name} has no map in {place.name}/"
+            for name, path in photos.items()
+            if name not in maps
+        ]
+        faults += [
+            f"{place.name}/{path.name} has no photo in images/"
+            for name, path in maps.items()
+            if name not in photos
+        ]
+    if not pairs:
+        return [f"no photo of {root} has a map in {place.name}/: names must agree", *faults]
+    for number, name in enumerate(pairs):
+        faults += _check_pair(photos[name], maps.get(name), kind, names, depth_max)
+        if progress:
+            progress(number + 1, len(pairs))
+    return faults + _check_split(root, pairs, part)
+
+
+def _check_pair(photo_path, map_path, kind, names, depth_max) -> list[str]:
+    faults = []
+    photo = None
+    try:
+        photo = open_photo(photo_path)
+    except ExplorerError as error:
+        faults.append(f"images/{photo_path.name}: {error}")
+    if map_path is None:
+        return faults
+    try:
+        if kind == "labels":
+            found = READERS[kind](map_path, None if names is None else len(names))
+            useful = found != IGNORE
+        elif kind == "boundaries":
+            found = useful = READERS[kind](map_path)
+        else:
+            options = (depth_max,) if kind == "depth" else ()
+            found, useful = READERS[kind](map_path, *options)
+        short = f"{map_path.parent.name}/{map_path.name}"
+        if photo is not None:
+            same_size(map_path, tuple(useful.shape), photo_path, photo.size)
+        if not useful.any():
+            faults.append(f"{short} has no pixel to learn from: all are unlabelled or invalid")
+        elif kind == "depth" and found[useful].max() > depth_max:
+            faults.append(
+                f"{short} has depths up to {found[useful].max():.1f} m, beyond --depth-max "
+                f"{depth_max:g}"
+            )
+    except ExplorerError as error:
+        faults.append(str(error))
+    return faults
+
+
+def _check_split(root: Path, pairs: list[str], part: str) -> list[str]:
+    faults = []
+    known = set(pairs)
+    for path in sorted(root.glob("*.txt")):
+        if path.stem in ("train", "val", "test"):
+            faults += [
+                f"{path.name} lists {name!r}, which has no photo with a map"
+                for name in read_list(path)
+                if name not in known
+            ]
+    if not faults:
+        try:
+            choose_split(root, pairs, part)
+        except ExplorerError as error:
+            faults.append(str(error))
+    return faults

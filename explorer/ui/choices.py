@@ -1,0 +1,74 @@
+"""What menus offer: names, titles, origins, and why something cannot be had now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from explorer.backbones import BACKBONES, is_embedded, weights_cached
+from explorer.hub import checkpoints, local_file
+from explorer.hub.network import offline, reachable
+from explorer.upsamplers import UPSAMPLERS
+
+EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+HUB = "https://huggingface.co"
+AUTOMATIC = "best available"
+MULTI_STAGES = (("blocks.4", "112 ch"), ("multi", "624 ch"))
+
+
+def example_photos() -> dict[str, Path]:
+    """Return the example photos by name, the default first."""
+    found = {p.stem: p for p in sorted(EXAMPLES.iterdir()) if p.suffix in (".jpg", ".png")}
+    first = "cat" if "cat" in found else next(iter(found), None)
+    return {name: found[name] for name in sorted(found, key=lambda n: (n != first, n))}
+
+
+def backbone_choices() -> tuple[list[tuple[str, str]], list[str]]:
+    """Return (label, name) pairs of the backbones that can be had now, and the titles of the others."""
+    there, missing = [], []
+    network = None
+    for name in BACKBONES:
+        title = BACKBONES.get(name).title
+        if is_embedded(name):
+            there.append((f"{title} · packaged", name))
+            continue
+        if weights_cached(name):
+            there.append((f"{title} · cached", name))
+            continue
+        if network is None:
+            network = not offline() and bool(reachable([HUB]))
+        if network:
+            there.append((f"{title} · downloads on first use", name))
+        else:
+            missing.append(title)
+    embedded = [name for name in BACKBONES if is_embedded(name)]
+    for name in embedded[:1]:
+        for stage, width in MULTI_STAGES:
+            label = f"{BACKBONES.get(name).title} {stage} ({width}) · packaged"
+            there.append((label, f"{name}:{stage}"))
+    return there, missing
+
+
+def upsampler_choices() -> list[tuple[str, str]]:
+    """Return (label, name) pairs; a trained method without any weights here is labelled untrained."""
+    here = {row.method for row in checkpoints() if local_file(row)}
+    pairs = []
+    for name in UPSAMPLERS:
+        kind = UPSAMPLERS.get(name)
+        untrained = kind.trained and name not in here
+        pairs.append((f"{kind.title} (untrained)" if untrained else kind.title, name))
+    return pairs
+
+
+def trained_methods() -> list[str]:
+    """Return the upsamplers that have weights to choose from."""
+    return [name for name in UPSAMPLERS if UPSAMPLERS.get(name).trained]
+
+
+def checkpoint_choices(method: str) -> list[tuple[str, str]]:
+    """Return (label, value) pairs for a method's weights; what is not on this machine says so."""
+    pairs = [(AUTOMATIC, AUTOMATIC)]
+    for row in checkpoints():
+        if row.method == method:
+            there = "" if local_file(row) else " · needs a download"
+            pairs.append((f"{row.name} ({row.origin}){there}", row.name))
+    return [*pairs, ("untrained (random weights)", "untrained")]

@@ -1,0 +1,158 @@
+"""The page: settings on the left, the linked grid on the right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+from explorer.session import Session
+from explorer.ui import api, choices, events
+from explorer.ui.grid import panel_grid
+from explorer.ui.photo_input import PhotoInput
+from explorer.ui.settings import COMPONENTS, MAX_BACKBONES, Settings
+
+TITLE = "Feature Upsampling Explorer"
+CSS = (Path(__file__).parent / "static" / "page.css").read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Page:
+    """The components that events read and write."""
+
+    photo: PhotoInput
+    backbones: gr.Dropdown
+    upsamplers: gr.CheckboxGroup
+    input_size: gr.Slider
+    output_size: gr.Slider
+    components: gr.Dropdown
+    percentile: gr.Slider
+    checkpoints: dict[str, gr.Dropdown]
+    grid: gr.HTML
+    status: gr.HTML
+    link: gr.Textbox
+
+    def inputs(self) -> list[gr.components.Component]:
+        """Everything a run depends on, in the order ``events`` expects."""
+        return [
+            self.photo,
+            self.backbones,
+            self.upsamplers,
+            self.input_size,
+            self.output_size,
+            self.components,
+            self.percentile,
+            *self.checkpoints.values(),
+        ]
+
+
+def build(session: Session) -> gr.Blocks:
+    """Return the app for a session, which every visitor shares: its keys are contents."""
+    defaults = Settings()
+    with gr.Blocks(title=TITLE, fill_width=True, delete_cache=(3600, 6 * 3600)) as demo:
+        gr.HTML(
+            f"<h1>{TITLE}</h1><p>Coarse backbone features, brought to pixels by one method per "
+            "column. One PCA basis and one colour scale per row.</p>",
+            elem_id="page-head",
+        )
+        with gr.Row(elem_id="page-body"):
+            with gr.Column(scale=0, min_width=300, elem_id="page-settings"):
+                page_settings = _settings_column(defaults)
+            with gr.Column(scale=1, min_width=480, elem_id="page-main"):
+                status = gr.HTML(
+                    value={"text": "Starting…", "kind": "work"},
+                    html_template=(
+                        '<div class="status {{value.kind}}" role="status">{{value.text}}</div>'
+                    ),
+                    elem_id="status",
+                )
+                grid = panel_grid("grid")
+                link = gr.Textbox(
+                    label="Permalink (settings; the photo only if it is an example)",
+                    interactive=False,
+                    buttons=["copy"],
+                    elem_id="permalink",
+                )
+        page = Page(**page_settings, grid=grid, status=status, link=link)
+        events.connect(demo, page, session)
+        api.expose(session)
+    return demo
+
+
+def _settings_column(defaults: Settings) -> dict:
+    examples = choices.example_photos()
+    photo = PhotoInput(
+        label="Photo",
+        sources=["upload", "clipboard"],
+        type="filepath",
+        image_mode=None,
+        height=200,
+        elem_id="photo",
+    )
+    if examples:
+        gr.Examples(
+            [[str(path)] for path in examples.values()],
+            inputs=[photo],
+            label="Examples",
+            examples_per_page=6,
+            elem_id="examples",
+        )
+    there, missing = choices.backbone_choices()
+    backbones = gr.Dropdown(
+        there,
+        value=list(defaults.backbones),
+        multiselect=True,
+        max_choices=MAX_BACKBONES,
+        allow_custom_value=True,
+        label="Backbones (one row each)",
+        info="Any other timm name can be typed in.",
+        elem_id="backbones",
+    )
+    if missing:
+        with gr.Accordion(f"{len(missing)} backbones cannot be had now", open=False):
+            gr.Markdown(
+                "Not cached here, and huggingface.co cannot be reached from this machine: "
+                + ", ".join(missing)
+                + "."
+            )
+    upsamplers = gr.CheckboxGroup(
+        choices.upsampler_choices(),
+        value=list(defaults.upsamplers),
+        label="Upsamplers (one column each)",
+        elem_id="upsamplers",
+    )
+    with gr.Row():
+        input_size = gr.Slider(
+            112, 1024, defaults.input_size, step=16, label="Backbone input, px", min_width=120
+        )
+        output_size = gr.Slider(
+            56, 1024, defaults.output_size, step=8, label="Output, px", min_width=120
+        )
+    with gr.Row():
+        components = gr.Dropdown(
+            list(COMPONENTS), value=defaults.components, label="PCA components", min_width=120
+        )
+        percentile = gr.Slider(
+            0, 10, defaults.percentile, step=0.5, label="Clipped, %", min_width=120
+        )
+    with gr.Accordion("Weights", open=False):
+        checkpoints = {
+            name: gr.Dropdown(
+                choices.checkpoint_choices(name),
+                value=choices.AUTOMATIC,
+                label=dict((n, t) for t, n in choices.upsampler_choices())[name],
+                elem_id=f"weights-{name}",
+            )
+            for name in choices.trained_methods()
+        }
+    return {
+        "photo": photo,
+        "backbones": backbones,
+        "upsamplers": upsamplers,
+        "input_size": input_size,
+        "output_size": output_size,
+        "components": components,
+        "percentile": percentile,
+        "checkpoints": checkpoints,
+    }

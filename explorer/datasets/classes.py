@@ -38,7 +38,8 @@ def _named(text: str, colours: tuple[Colour, ...] = ()) -> ClassSet:
 
 CLASS_SETS: dict[str, ClassSet] = {
     "nyu13": _named(
-        "bed, books, ceiling, chair, floor, furniture, objects, picture, sofa, table, tv, wall, window",
+        "bed, books, ceiling, chair, floor, furniture, objects, picture, sofa, table, tv, wall, "
+        "window",
         (
             (230, 85, 110),
             (140, 86, 75),

@@ -94,8 +94,8 @@ def open_dataset(
     """Open a folder of photos and, unless ``kind`` is None, of maps of one kind.
 
     Args:
-        root: holds ``images/`` (or the photos themselves, if there are no maps to read) and a folder of
-            maps with the photos' names.
+        root: holds ``images/`` (or the photos themselves, if no maps are to be read) and a folder
+            of maps with the photos' names.
         kind: "labels", "depth", "normals", "boundaries" or None.
         folder: the folder of maps; by default the only one that starts with the kind's name.
         classes: for labels: a known set, a text file, or None to look for one (`find_classes`); if
@@ -177,7 +177,8 @@ def _by_stem(place: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
         if path.suffix.lower() in suffixes and not path.name.startswith("."):
             if path.stem in found:
                 raise ExplorerError(
-                    f"{place.name}/ holds {found[path.stem].name} and {path.name}: one name, two files"
+                    f"{place.name}/ holds {found[path.stem].name} and {path.name}: "
+                    "one name, two files"
                 )
             found[path.stem] = path
     return found

@@ -75,8 +75,8 @@ def read_depth(path: Path, depth_max: float = DEPTH_MAX) -> tuple[Tensor, Tensor
 def read_normals(path: Path) -> tuple[Tensor, Tensor]:
     """Return (3, H, W) unit normals, camera frame x right, y down, z forward, and which are valid.
 
-    Colour pictures hold v / 255 * 2 - 1 with (0, 0, 0) invalid; ``.npy`` holds the vectors, (H, W, 3)
-    or (3, H, W), invalid where zero or not finite.
+    Colour pictures hold v / 255 * 2 - 1 with (0, 0, 0) invalid; ``.npy`` holds the vectors,
+    (H, W, 3) or (3, H, W), invalid where zero or not finite.
 
     Raises:
         ExplorerError: unreadable, not three channels, or vectors that are nowhere near unit length.

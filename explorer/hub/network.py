@@ -26,9 +26,9 @@ def offline() -> bool:
 
 
 def connect_seconds() -> float:
-    """How long a server may take to accept a connection: EXPLORER_CONNECT_SECONDS, else 0.8."""
+    """How long a server may take to accept a connection: EXPLORER_CONNECT_SECONDS, else 0.7."""
     try:
-        return float(os.environ.get("EXPLORER_CONNECT_SECONDS") or 0.8)
+        return float(os.environ.get("EXPLORER_CONNECT_SECONDS") or 0.7)
     except ValueError:
         raise WeightsError("EXPLORER_CONNECT_SECONDS must be a number of seconds") from None
 

@@ -21,7 +21,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-LOCAL = {"127.0.0.1", "localhost", ""}
+LOCAL = {"127.0.0.1", "localhost", "", None}  # data: and blob: addresses have no host
 
 
 @pytest.fixture(scope="session")
@@ -66,24 +66,32 @@ def serve() -> Iterator[Callable[..., str]]:
         demo.close()
 
 
+@pytest.fixture(scope="session")
+def context(chromium: Any) -> Any:
+    """A context that pages share so that Gradio's own files are fetched once."""
+    return chromium.new_context(viewport={"width": 1280, "height": 800})
+
+
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """``visit(address, ready=selector, **context_options)`` opens a page in a context of its own.
+def visit(chromium: Any, context: Any) -> Iterator[Callable[..., Any]]:
+    """``visit(address, ready=selector, **context_options)`` opens a page.
 
     ``page.outside`` lists the requests that would have left the machine and ``page.complaints`` the
     errors of the page's own scripts; both must be empty when the test ends.
     """
-    contexts, pages = [], []
+    pages = []
 
     def open_page(address: str, ready: str = "gradio-app", **options: Any) -> Any:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-        contexts.append(context)
-        page = context.new_page()
+        if options:
+            options = {"viewport": {"width": 1280, "height": 800}} | options
+            page = chromium.new_context(**options).new_page()
+        else:
+            page = context.new_page()
         page.outside, page.complaints = [], []
         page.on(
             "request",
             lambda request: (
-                urlsplit(request.url).hostname in LOCAL | {None} or page.outside.append(request.url)
+                urlsplit(request.url).hostname in LOCAL or page.outside.append(request.url)
             ),
         )
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
@@ -91,13 +99,13 @@ def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
             "console",
             lambda line: page.complaints.append(line.text) if line.type == "error" else None,
         )
-        pages.append(page)
+        pages.append((page, options))
         page.goto(address, wait_until="domcontentloaded")
         page.wait_for_selector(ready)
         return page
 
     yield open_page
-    found = [(page.outside, page.complaints) for page in pages]
-    for context in contexts:
-        context.close()
+    found = [(page.outside, page.complaints) for page, _ in pages]
+    for page, options in pages:
+        page.context.close() if options else page.close()
     assert all(not outside and not complaints for outside, complaints in found), found

@@ -1,0 +1,235 @@
+"""Every colour the views use: perceptual maps, a wheel of directions, classes, heat over a photo.
+
+Colours are built in OKLab (Ottosson, 2020), where equal steps look equal. Tables are (N, 3) uint8.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from explorer.core import Colorbar, ExplorerError
+
+STEPS = 256
+GAMMA = 0.5  # weights span orders of magnitude: their square root is what eyes can compare
+WHEEL_PALE, WHEEL_FULL = 0.965, 0.70  # OKLab lightness in the middle and on the rim
+RED = np.deg2rad(29)  # the OKLab hue that points right
+
+_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+_FROM_CONES, _FROM_LAB = np.linalg.inv(_TO_CONES), np.linalg.inv(_TO_LAB)
+
+# Dichromacy in linear RGB (Machado, Oliveira and Fernandes, 2009): protan, deutan, tritan.
+_DICHROMACY = np.array(
+    [
+        [[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]],
+        [[0.3673, 0.8607, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]],
+        [[1.2555, -0.0767, -0.1788], [-0.0784, 0.9308, 0.1476], [0.0047, 0.6914, 0.3039]],
+    ]
+)
+
+
+# --- OKLab ---
+
+
+def rgb_to_oklab(rgb: np.ndarray) -> np.ndarray:
+    """Return OKLab (..., 3) of sRGB (..., 3) in [0, 255]."""
+    return np.cbrt(_linear(rgb) @ _TO_CONES.T) @ _TO_LAB.T
+
+
+def oklab_to_rgb(lab: np.ndarray) -> np.ndarray:
+    """Return sRGB (..., 3) uint8 of OKLab (..., 3); what the screen cannot show is clipped."""
+    linear = np.clip(_linear_of(lab), 0, 1)
+    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(255 * srgb).astype(np.uint8)
+
+
+def _linear(rgb: np.ndarray) -> np.ndarray:
+    srgb = np.asarray(rgb, float) / 255
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def _linear_of(lab: np.ndarray) -> np.ndarray:
+    return (np.asarray(lab, float) @ _FROM_LAB.T) ** 3 @ _FROM_CONES.T
+
+
+def _into_gamut(lab: np.ndarray) -> np.ndarray:
+    """Lower the chroma of (N, 3) colours until the screen can show them; lightness and hue stay."""
+    low, high = np.zeros(len(lab)), np.ones(len(lab))
+    for _ in range(24):
+        middle = (low + high) / 2
+        linear = _linear_of(lab * np.stack([np.ones_like(middle), middle, middle], axis=1))
+        fits = ((linear >= -1e-6) & (linear <= 1 + 1e-6)).all(axis=1)
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    return lab * np.stack([np.ones_like(low), low, low], axis=1)
+
+
+# --- maps of numbers ---
+
+
+def _table(stops: list[tuple[float, float, float]]) -> np.ndarray:
+    """Return STEPS colours through stops (lightness, chroma, hue in degrees), straight in OKLab."""
+    lightness, chroma, hue = np.array(stops).T
+    hue = np.deg2rad(hue)
+    lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=1)
+    # Equal steps of lightness: a reader who sees no hue still reads the order.
+    at = (lightness - lightness[0]) / (lightness[-1] - lightness[0])
+    where = np.linspace(0, 1, STEPS)
+    full = np.stack([np.interp(where, at, part) for part in lab.T], axis=1)
+    return oklab_to_rgb(_into_gamut(full))
+
+
+SEQUENTIAL = _table(
+    [
+        (0.16, 0.04, 285),
+        (0.34, 0.16, 300),
+        (0.52, 0.21, 355),
+        (0.66, 0.21, 32),
+        (0.80, 0.16, 70),
+        (0.96, 0.10, 103),
+    ]
+)
+_COOL = _table(
+    [(0.16, 0.04, 285), (0.36, 0.14, 268), (0.56, 0.16, 250), (0.76, 0.12, 215), (0.96, 0.05, 180)]
+)
+# The upper half is SEQUENTIAL: a weight has the same colour beside methods without negative ones.
+DIVERGING = np.concatenate([_COOL[:0:-1], SEQUENTIAL])
+
+
+def look_up(table: np.ndarray, values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return the colours (..., 3) uint8 of numbers on a linear scale; what lies outside is clipped."""
+    span = high - low
+    share = (np.asarray(values, np.float32) - low) / span if span > 0 else np.zeros_like(values)
+    index = np.clip(share * (len(table) - 1) + 0.5, 0, len(table) - 1).astype(np.intp)
+    return table[index]
+
+
+def colorbar(table: np.ndarray, low: float, high: float, label: str, count: int = 65) -> Colorbar:
+    """Return the scale of ``look_up`` as a panel's colour bar."""
+    colours = look_up(table, np.linspace(low, high, count), low, high)
+    return Colorbar(float(low), float(high), label, tuples(colours))
+
+
+def tuples(colours: np.ndarray) -> tuple[tuple[int, int, int], ...]:
+    """Return (N, 3) colours as the plain tuples that panels carry."""
+    return tuple((int(r), int(g), int(b)) for r, g, b in colours)
+
+
+# --- directions ---
+
+
+@lru_cache(maxsize=1)
+def _rim() -> float:
+    """The largest chroma that every hue can have on the rim of the wheel."""
+    hue = np.linspace(0, 2 * np.pi, 720, endpoint=False)
+    full = np.stack([np.full_like(hue, WHEEL_FULL), 0.4 * np.cos(hue), 0.4 * np.sin(hue)], axis=1)
+    return float(np.linalg.norm(_into_gamut(full)[:, 1:], axis=1).min())
+
+
+def wheel(down: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return a colour (..., 3) uint8 per vector: hue is its direction, chroma its length.
+
+    Args:
+        down: vertical part, positive downwards; lengths from 1 on share the rim's chroma.
+        right: horizontal part, same shape.
+    """
+    down, right = np.asarray(down, np.float32), np.asarray(right, np.float32)
+    length = np.hypot(down, right)
+    reach = np.minimum(length, 1)
+    angle = np.arctan2(-down, right) + RED
+    chroma = _rim() * reach
+    lightness = WHEEL_PALE + (WHEEL_FULL - WHEEL_PALE) * reach
+    lab = np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], axis=-1)
+    return oklab_to_rgb(lab)
+
+
+# --- classes ---
+
+
+@lru_cache(maxsize=64)
+def categorical(count: int) -> tuple[tuple[int, int, int], ...]:
+    """Return ``count`` class colours; the first 16 stay apart for every colour vision deficiency.
+
+    Each colour is the one farthest, in the worst of normal and three dichromatic visions, from all
+    before it, so that a shorter palette is the beginning of a longer one. Raises ExplorerError for
+    more than 256.
+    """
+    if not 1 <= count <= 256:
+        raise ExplorerError(f"a palette has 1 to 256 colours, not {count}")
+    side = np.arange(0, 256, 15)
+    rgb = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
+    lab = rgb_to_oklab(rgb)
+    # Neither as dark as a shadow nor as pale as paper, and no greys but the first neutral.
+    usable = (lab[:, 0] > 0.32) & (lab[:, 0] < 0.93) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.05)
+    rgb = rgb[usable]
+    linear = _linear(rgb)
+    seen = [linear, *(np.clip(linear @ m.T, 0, 1) for m in _DICHROMACY)]
+    labs = np.stack([np.cbrt(part @ _TO_CONES.T) @ _TO_LAB.T for part in seen])  # (4, N, 3)
+    chosen = [int(np.abs(rgb - np.array([0, 114, 189])).sum(axis=1).argmin())]
+    nearest = np.full(len(rgb), np.inf)
+    while len(chosen) < count:
+        distance = np.linalg.norm(labs - labs[:, chosen[-1], None], axis=2).min(axis=0)
+        nearest = np.minimum(nearest, distance)
+        chosen.append(int(nearest.argmax()))
+    return tuples(rgb[chosen])
+
+
+# --- heat over a photo ---
+
+
+def backdrop(photo: np.ndarray) -> np.ndarray:
+    """Return a photo (H, W, 3) uint8 without colour and dimmed, so that heat stands out on it."""
+    grey = photo.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    dimmed = (0.60 * grey + 16).astype(np.uint8)
+    return np.repeat(dimmed[:, :, None], 3, axis=2)
+
+
+def heat(weights: np.ndarray, high: float, signed: bool, opacity: float, gamma: float = GAMMA):
+    """Return colours (..., 3) float32 and opacities (...,) of weights; weight 0 is transparent.
+
+    ``high`` is the weight that has the last colour; ``signed`` chooses DIVERGING.
+    """
+    weights = np.asarray(weights, np.float32)
+    strength = np.clip(np.abs(weights) / high, 0, 1) ** gamma if high > 0 else 0 * weights
+    if signed:
+        colours = look_up(DIVERGING, np.sign(weights) * strength, -1, 1)
+    else:
+        colours = look_up(SEQUENTIAL, strength, 0, 1)
+    # Opaque soon, so that hue tells the weight and the photo only shades it.
+    return colours.astype(np.float32), opacity * (1 - (1 - strength) ** 2)
+
+
+def overlay(
+    base: np.ndarray, weights: np.ndarray, high: float, signed: bool, opacity: float
+) -> np.ndarray:
+    """Return ``base`` (H, W, 3) uint8 under the heat of ``weights`` (h, w), cells with sharp edges."""
+    height, width = base.shape[:2]
+    colours, alpha = heat(weights, high, signed, opacity)
+    rows = (2 * np.arange(height) + 1) * weights.shape[0] // (2 * height)
+    cols = (2 * np.arange(width) + 1) * weights.shape[1] // (2 * width)
+    add = (colours * alpha[..., None])[rows][:, cols]
+    keep = (1 - alpha)[rows][:, cols]
+    return (base * keep[..., None] + add + 0.5).astype(np.uint8)
+
+
+def heat_bar(high: float, signed: bool, opacity: float, label: str, count: int = 65) -> Colorbar:
+    """Return the scale of ``overlay`` as it looks over the backdrop's middle grey."""
+    weights = np.linspace(-high if signed else 0, high, count)
+    colours, alpha = heat(weights, high, signed, opacity)
+    grey = 0.60 * 128 + 16
+    mixed = grey * (1 - alpha[:, None]) + colours * alpha[:, None]
+    low = -high if signed else 0.0
+    return Colorbar(float(low), float(high), label, tuples(mixed.round().astype(int)))

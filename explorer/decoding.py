@@ -20,6 +20,7 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000"
 _EXPECTED = "a photo as JPEG, PNG, WebP, TIFF, BMP or GIF is expected"
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 _ORIENTATION_TAG = 0x0112
+_PHOTOMETRIC_TAG = 0x0106  # of TIFF; 0 means that zero is white
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -168,6 +169,8 @@ def _as_rgb(image: Image.Image, title: str) -> Image.Image:
                     "expected, rescale them"
                 )
             values = values.astype(np.uint16)
+        elif image.mode != "F" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC_TAG) == 0:
+            values = 65535 - values  # Pillow inverts 8-bit TIFFs itself, 16-bit ones not
         image = Image.fromarray(_eight_bit(values, title))
     elif image.mode in ("RGBa", "La"):
         image = image.convert("RGBA" if image.mode == "RGBa" else "LA")

@@ -90,10 +90,8 @@ class Photo:
 
         Resizing comes before the move to ``device``, so that every device sees the same numbers.
         """
-        image = torch.from_numpy(self.pixels.transpose(2, 0, 1).astype(np.float32, order="C"))
-        image = image.div_(255)[None]
-        if size is not None:
-            image = resize(image, size)
+        image = torch.from_numpy(self.pixels.copy()).float().div_(255).permute(2, 0, 1)[None]
+        image = (image if size is None else resize(image, size)).contiguous()
         return image if device is None else image.to(device)
 
 

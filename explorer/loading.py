@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +25,7 @@ def load_upsampler(
     *,
     stage: str | None = None,
     channels: int | None = None,
+    options: Mapping[str, Any] | None = None,
     allow_network: bool = True,
 ) -> Upsampler:
     """Return an upsampler ready for a backbone, in eval mode, with ``origin``, ``checkpoint`` and
@@ -37,6 +40,7 @@ def load_upsampler(
         device: "cuda", "mps", "cpu" or None for the best there is.
         stage: the backbone's stage, if not its default.
         channels: the features' channel count, if no backbone is named.
+        options: constructor arguments, for weights without a card or to start untrained.
         allow_network: whether missing weights may be downloaded.
 
     Raises:
@@ -52,7 +56,7 @@ def load_upsampler(
             loaded = _best(name, backbone, stage, channels, allow_network)
         else:
             loaded = load(checkpoint, allow_network=allow_network)
-    upsampler = _build(kind, loaded, channels)
+    upsampler = _build(kind, loaded, channels, options or {})
     if loaded is None:
         upsampler.origin = UNTRAINED if kind.trained else TRAINING_FREE
         upsampler.checkpoint, upsampler.digest = upsampler.origin, upsampler.origin
@@ -73,9 +77,11 @@ def _best(
     return None
 
 
-def _build(kind: type[Upsampler], loaded: Loaded | None, channels: int | None) -> Upsampler:
+def _build(
+    kind: type[Upsampler], loaded: Loaded | None, channels: int | None, given: Mapping[str, Any]
+) -> Upsampler:
     row: Checkpoint | None = loaded.row if loaded else None
-    options = dict(row.options) if row else {}
+    options = (dict(row.options) if row else {}) | dict(given)
     width = row.channels if row and row.channels else channels
     if width is not None:
         options = kind.options_for(width) | options

@@ -80,6 +80,8 @@ def test_the_snippet_sets_every_picture_once():
     widths = [float(w) for w in re.findall(r"\[t\]\{([\d.]+)\\linewidth", tex)]
     assert sum(widths[:2]) < 1
     assert balanced(tex)
+    assert tex.count(r"\end{minipage}") == 1  # the failed panel leaves its place empty
+    assert "% caf\u00e9 / JAFAR_{x}: no weights\n" in tex
     single = unpack(panels_zip(PANELS, FigureStyle(width_in=SINGLE)))["figure.tex"].decode()
     assert r"\begin{figure}[t]" in single
 
@@ -92,7 +94,7 @@ def test_the_snippet_follows_selection_and_transposition():
     assert [name for name in files if name.endswith(".png")] == ["panels/01-dinov2-50-jafar-x.png"]
     assert r"\caption{J; mIoU 61 \%}" in files["figure.tex"].decode()
     turned = unpack(panels_zip(PANELS, FigureStyle(transposed=True)))
-    assert "panels/02-etc-passwd-cafe.png" in turned
+    assert "panels/02-cafe-etc-passwd.png" in turned
 
 
 def balanced(tex: str) -> bool:

@@ -59,11 +59,15 @@ def test_sizes_count_tensors_wherever_they_are():
 
 @pytest.fixture(scope="module")
 def photo():
-    return open_photo(np.random.default_rng(1).integers(0, 255, (60, 90, 3), dtype=np.uint8), "n.png")
+    return open_photo(
+        np.random.default_rng(1).integers(0, 255, (60, 90, 3), dtype=np.uint8), "n.png"
+    )
 
 
 def small(photo, **changes):
-    return Options(photo, **({"input_size": 64, "output_size": 60, "upsamplers": ("anyup",)} | changes))
+    return Options(
+        photo, **({"input_size": 64, "output_size": 60, "upsamplers": ("anyup",)} | changes)
+    )
 
 
 def test_everything_that_changes_the_result_changes_the_key(photo):

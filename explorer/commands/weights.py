@@ -169,10 +169,10 @@ def _pull(args: argparse.Namespace) -> int:
                 break
             except WeightsError as error:
                 if attempt == args.retries:
-                    show.end(f"{row.name}: {error}", sys.stderr)
+                    show.end(str(error), sys.stderr)
                     failed += 1
                 else:
-                    show.end(f"{row.name}: {error}; trying again", sys.stderr)
+                    show.end(f"{error}; trying again", sys.stderr)
                     time.sleep(min(2.0**attempt, 8.0))
     return int(failed > 0)
 

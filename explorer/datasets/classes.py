@@ -78,7 +78,41 @@ CLASS_SETS: dict[str, ClassSet] = {
             (30, 165, 165),
         ),
     ),
+    "ade20k150": _named(
+        "wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, "
+        "sidewalk, person, earth, door, table, mountain, plant, curtain, chair, car, water, "
+        "painting, sofa, shelf, house, sea, mirror, rug, field, armchair, seat, fence, desk, "
+        "rock, wardrobe, lamp, bathtub, railing, cushion, base, box, column, signboard, chest "
+        "of drawers, counter, sand, sink, skyscraper, fireplace, refrigerator, grandstand, "
+        "path, stairs, runway, case, pool table, pillow, screen door, stairway, river, "
+        "bridge, bookcase, blind, coffee table, toilet, flower, book, hill, bench, "
+        "countertop, stove, palm, kitchen island, computer, swivel chair, boat, bar, arcade "
+        "machine, hovel, bus, towel, light, truck, tower, chandelier, awning, streetlight, "
+        "booth, television, airplane, dirt track, apparel, pole, land, bannister, escalator, "
+        "ottoman, bottle, buffet, poster, stage, van, ship, fountain, conveyer belt, canopy, "
+        "washer, plaything, swimming pool, stool, barrel, basket, waterfall, tent, bag, "
+        "minibike, cradle, oven, ball, food, step, tank, trade name, microwave, pot, animal, "
+        "bicycle, lake, dishwasher, screen, blanket, sculpture, hood, sconce, vase, traffic "
+        "light, tray, ashcan, fan, pier, CRT screen, plate, monitor, bulletin board, shower, "
+        "radiator, glass, clock, flag"
+    ),
+    "voc21": _named(
+        "background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, "
+        "dining table, dog, horse, motorbike, person, potted plant, sheep, sofa, train, tv "
+        "monitor"
+    ),
+    "cityscapes19": _named(
+        "road, sidewalk, building, wall, fence, pole, traffic light, traffic sign, "
+        "vegetation, terrain, sky, person, rider, car, truck, bus, train, motorcycle, bicycle"
+    ),
+    "coco27": _named(
+        "electronic, appliance, food (thing), furniture (thing), indoor, kitchen, accessory, "
+        "animal, outdoor, person, sports, vehicle, ceiling, floor, food (stuff), furniture "
+        "(stuff), raw material, textile, wall, window, building, ground, plant, sky, solid, "
+        "structural, water"
+    ),
 }
+CLASS_SETS["ade20k151"] = ClassSet(("other", *CLASS_SETS["ade20k150"].names))
 BY_FOLDER = {"labels13": "nyu13", "labels39": "nyu39"}
 
 

@@ -105,7 +105,7 @@ def _lines(bar: Colorbar, width: float, pen: Pen) -> list[tuple[str, str, str]]:
     """Return the text under a bar: (at its left end, in the middle, at its right end) per line."""
     size, label = pen.small_pt, clean(bar.label)
     low, high = number(bar.low), number(bar.high)
-    ends, between = [pen.width(low, size), pen.width(high, size)], pen.scale(size / 2)
+    ends, between = [pen.width(low, size), pen.width(high, size)], pen.scale(size * 0.8)
     if sum(ends) + pen.width(label, size) + 2 * between <= width:
         return [(low, label, high)]
     if max(ends) > width:

@@ -99,8 +99,8 @@ def _caption(panel: Panel, row: str, column: str, style: FigureStyle, several: b
 def _snippet(grid: Grid, files: Mapping[tuple[int, int], str], style: FigureStyle) -> str:
     single = style.width_in <= SINGLE
     name = "figure" if single else "figure*"
-    count = len(grid.columns)
-    width = f"{0.99 / count - 0.005:.3f}"
+    count, total = len(grid.columns), sum(grid.weights)
+    widths = [f"{0.995 * weight / total - 0.005:.3f}" for weight in grid.weights]
     lines = [
         r"% needs \usepackage{graphicx} and \usepackage{subcaption}",
         r"% the separate pictures carry no query marker, window or zoom box",
@@ -108,18 +108,23 @@ def _snippet(grid: Grid, files: Mapping[tuple[int, int], str], style: FigureStyl
         r"  \centering",
     ]
     for r, row in enumerate(grid.rows):
-        present = [c for c in range(count) if (r, c) in files]
-        for c in present:
-            panel = grid.cells[r, c]
+        for c in range(count):
+            end = r"\hfill" if c < count - 1 else ""
+            panel = grid.cells.get((r, c))
+            if panel is None or panel.error is not None:
+                reason = clean(f"{row} / {grid.columns[c]}: {panel.error}" if panel else "no panel")
+                empty = rf"\begin{{minipage}}[t]{{{widths[c]}\linewidth}}\mbox{{}}\end{{minipage}}"
+                lines += [f"  % {reason}", f"  {empty}{end}"]
+                continue
             caption = _caption(
                 panel, style.label(row), style.label(grid.columns[c]), style, len(grid.rows) > 1
             )
             lines += [
-                rf"  \begin{{subfigure}}[t]{{{width}\linewidth}}",
+                rf"  \begin{{subfigure}}[t]{{{widths[c]}\linewidth}}",
                 r"    \centering",
                 rf"    \includegraphics[width=\linewidth]{{{files[r, c]}}}",
                 rf"    \caption{{{caption}}}",
-                r"  \end{subfigure}" + (r"\hfill" if c != present[-1] else ""),
+                rf"  \end{{subfigure}}{end}",
             ]
         if r < len(grid.rows) - 1:
             lines.append(r"  \\[1ex]")

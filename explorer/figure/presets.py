@@ -55,8 +55,9 @@ def suggest_insets(
         score[
             max(0, row - window + 1) : row + window, max(0, col - window + 1) : col + window
         ] = -np.inf
-    # from left to right, so that the crops stand in the order of their boxes
-    return tuple(sorted(insets, key=lambda inset: inset.box[2]))
+    # the crops stand in the order of their boxes: side by side below, one under the other beside
+    first = 2 if place == "below" else 0
+    return tuple(sorted(insets, key=lambda inset: inset.box[first]))
 
 
 def _names(panels: Sequence[Panel]) -> tuple[list[str], list[str]]:

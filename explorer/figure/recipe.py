@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import html
-import io
 import json
 import re
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from explorer.core import ExplorerError, Panel
 from explorer.figure.style import FigureStyle
@@ -21,6 +20,7 @@ VERSION = 1
 PNG_KEY = "Recipe"
 MAX_RECIPE = 8 * 2**20  # bytes
 MAX_FILE = 512 * 2**20
+MAX_CANDIDATES = 64  # places of a file where a recipe is looked for
 
 
 def to_json(value: Any) -> str:
@@ -58,67 +58,84 @@ def envelope(panels: Sequence[Panel], style: FigureStyle, recipe: Mapping[str, A
     return text
 
 
-def _from_png(data: bytes) -> list[str]:
+def _inflate(data: bytes) -> bytes:
+    """Decompress at most what a recipe may have."""
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            text = image.info.get(PNG_KEY)
-    except Exception:  # Pillow raises many kinds for damaged files; any means there is no recipe
-        return []
-    return [text] if isinstance(text, str) else []
+        return zlib.decompressobj().decompress(data, MAX_RECIPE + 1)
+    except zlib.error:
+        return b""
 
 
-_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
-
-
-def _pdf_literal(data: bytes, start: int) -> bytes:
-    """Read a PDF string whose opening parenthesis is at ``start``."""
-    out, depth, i = bytearray(), 0, start
-    while i < len(data) and len(out) <= MAX_RECIPE:
-        char = data[i : i + 1]
-        if char == b"\\":
-            octal = re.match(rb"[0-7]{1,3}", data[i + 1 : i + 4])
-            if octal:
-                out.append(int(octal[0], 8) & 255)
-                i += 1 + len(octal[0])
-                continue
-            after = data[i + 1 : i + 2]
-            out += b"" if after in (b"\n", b"\r") else _ESCAPES.get(after, after)
-            i += 2
+def _from_png(data: bytes) -> list[str]:
+    """Return the recipe's text chunk; other tools may rewrite it compressed or international."""
+    found, at, key = [], 8, PNG_KEY.encode() + b"\0"
+    while at + 12 <= len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        body = data[at + 8 : at + 8 + length] if kind in (b"tEXt", b"zTXt", b"iTXt") else b""
+        at += 12 + length
+        if not body.startswith(key):
             continue
-        if char == b"(":
-            depth += 1
-            if depth == 1:
-                i += 1
-                continue
-        elif char == b")":
-            depth -= 1
-            if depth == 0:
-                break
-        out += char
-        i += 1
-    return bytes(out)
+        text = body[len(key) :]
+        if kind == b"zTXt":
+            text = _inflate(text[1:])
+        elif kind == b"iTXt":  # flag, method, language, translated keyword, text
+            packed, (_, _, text) = text[:1] == b"\1", ([*text[2:].split(b"\0", 2), b"", b""])[:3]
+            text = _inflate(text) if packed else text
+        found.append(text.decode("utf-8", errors="replace"))
+    return found
+
+
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"\n": b"", b"\r": b""}
+_TOKEN = re.compile(rb"[^\\()]+|\\[0-7]{1,3}|\\.|[()]", re.DOTALL)
+
+
+def _pdf_literal(data: bytes, start: int) -> tuple[bytes, int]:
+    """Read a PDF string whose opening parenthesis is at ``start``; return it and its end."""
+    out, depth, end = bytearray(), 0, start
+    for token in _TOKEN.finditer(data, start):
+        piece, end = token[0], token.end()
+        if piece[:1] == b"\\":
+            octal = piece[1:].isdigit()
+            out += bytes([int(piece[1:], 8) & 255]) if octal else _ESCAPES.get(piece[1:], piece[1:])
+            continue
+        depth += (piece == b"(") - (piece == b")")
+        if depth == 0:
+            break
+        if end > start + 1:
+            out += piece
+        if len(out) > MAX_RECIPE:
+            break
+    return bytes(out), end
 
 
 def _from_pdf(data: bytes) -> list[str]:
     """Return the document's keywords; other tools may rewrite them as hexadecimal or UTF-16."""
-    found = []
-    for match in re.finditer(rb"/Keywords\s*([(<])", data):
+    found, opening = [], re.compile(rb"/Keywords\s*([(<])")
+    match = opening.search(data)
+    while match and len(found) < MAX_CANDIDATES:
         if match[1] == b"(":
-            raw = _pdf_literal(data, match.end() - 1)
+            raw, end = _pdf_literal(data, match.end() - 1)
         else:
-            digits = re.match(rb"[0-9a-fA-F\s]*", data[match.end() :])[0]
-            digits = b"".join(digits.split())
-            raw = bytes.fromhex((digits + b"0" * (len(digits) % 2)).decode())
+            digits = re.compile(rb"[0-9a-fA-F\s]*").match(data, match.end())
+            compact, end = b"".join(digits[0].split()), digits.end()
+            raw = bytes.fromhex((compact + b"0" * (len(compact) % 2)).decode())
         utf16 = raw.startswith(b"\xfe\xff")
         found.append(raw.decode("utf-16" if utf16 else "latin-1", errors="replace"))
+        match = opening.search(data, end)
     return found
 
 
 def _from_svg(data: bytes) -> list[str]:
     # no XML parser, so no entities to expand in a file that anybody may have written
-    pattern = rb"<dc:description(?:\s[^>]*)?>(.*?)</dc:description>"
-    found = re.findall(pattern, data, flags=re.DOTALL)
-    return [html.unescape(text.decode("utf-8", errors="replace")) for text in found]
+    found, opening = [], re.compile(rb"<dc:description(?:\s[^<>]*)?>")
+    match = opening.search(data)
+    while match and len(found) < MAX_CANDIDATES:
+        end = data.find(b"</dc:description>", match.end())
+        if end < 0:
+            break
+        found.append(html.unescape(data[match.end() : end].decode("utf-8", errors="replace")))
+        match = opening.search(data, end)
+    return found
 
 
 def _no_constant(name: str) -> None:

@@ -15,7 +15,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from safetensors.torch import save_file
 
 from explorer.core import ExplorerError, WeightsError
-from explorer.training.cache import FeatureCache
+from explorer.feature_cache import FeatureCache
 from explorer.training.log import Progress, RunLog, plot
 from explorer.training.photos import PhotoFolder
 from explorer.training.recipe import Recipe

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import resize
-from explorer.training.cache import FeatureCache, cached_features
 from explorer.training.photos import PhotoFolder, View, stacked
 from explorer.training.recipe import Recipe
 

@@ -30,7 +30,9 @@ def expose(session: Session) -> None:
         percentile: float = 1.0,
         checkpoints: dict = {},  # noqa: B006
     ) -> list[dict]:
-        """PCA panels of a photo: one dict per panel with row, column, image (PNG), caption, origin, error."""
+        """PCA panels of a photo: one dict per panel with row, column, image (PNG), caption,
+        origin, error.
+        """
         try:
             chosen = Settings(
                 None,

@@ -23,7 +23,9 @@ def example_photos() -> dict[str, Path]:
 
 
 def backbone_choices() -> tuple[list[tuple[str, str]], list[str]]:
-    """Return (label, name) pairs of the backbones that can be had now, and the titles of the others."""
+    """Return (label, name) pairs of the backbones that can be had now, and the titles of the
+    others.
+    """
     there, missing = [], []
     network = None
     for name in BACKBONES:
@@ -49,7 +51,9 @@ def backbone_choices() -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def upsampler_choices() -> list[tuple[str, str]]:
-    """Return (label, name) pairs; a trained method without any weights here is labelled untrained."""
+    """Return (label, name) pairs; a trained method without any weights here is labelled
+    untrained.
+    """
     here = {row.method for row in checkpoints() if local_file(row)}
     pairs = []
     for name in UPSAMPLERS:

@@ -10,7 +10,7 @@ import gradio as gr
 from explorer.session import Session
 from explorer.ui import api, choices, events
 from explorer.ui.grid import panel_grid
-from explorer.ui.photo_input import PhotoInput
+from explorer.ui.photo_input import photo_input
 from explorer.ui.settings import COMPONENTS, MAX_BACKBONES, Settings
 
 TITLE = "Feature Upsampling Explorer"
@@ -21,7 +21,7 @@ CSS = (Path(__file__).parent / "static" / "page.css").read_text("utf-8")
 class Page:
     """The components that events read and write."""
 
-    photo: PhotoInput
+    photo: gr.Image
     backbones: gr.Dropdown
     upsamplers: gr.CheckboxGroup
     input_size: gr.Slider
@@ -82,14 +82,7 @@ def build(session: Session) -> gr.Blocks:
 
 def _settings_column(defaults: Settings) -> dict:
     examples = choices.example_photos()
-    photo = PhotoInput(
-        label="Photo",
-        sources=["upload", "clipboard"],
-        type="filepath",
-        image_mode=None,
-        height=200,
-        elem_id="photo",
-    )
+    photo = photo_input(label="Photo", sources=["upload", "clipboard"], height=200, elem_id="photo")
     if examples:
         gr.Examples(
             [[str(path)] for path in examples.values()],

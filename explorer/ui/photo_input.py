@@ -11,18 +11,15 @@ from explorer.core import ImageError
 from explorer.image import Photo, open_photo
 
 
-class PhotoInput(gr.Image):
-    """An image field that hands over the uploaded file as it is: orientation, depth and all."""
+def photo_input(**options: Any) -> gr.Image:
+    """Return an image field that hands over the uploaded file as it is: orientation, depth and all.
 
-    is_template = True
-
-    def preprocess(self, payload: Any) -> str | None:
-        """Return the uploaded file's path."""
-        return None if payload is None else payload.path
-
-    def postprocess(self, value: Any) -> Any:
-        """Show a file of ours (an example) without converting it."""
-        return None if value is None else gr.FileData(path=str(value), orig_name=Path(value).name)
+    Gradio's own ``preprocess`` would decode and convert it first. A subclass could override that,
+    but Gradio writes a ``.pyi`` file beside every subclass.
+    """
+    field = gr.Image(type="filepath", image_mode=None, **options)
+    field.preprocess = lambda payload: None if payload is None else payload.path
+    return field
 
 
 def read_photo(path: str | None) -> Photo:

@@ -1,4 +1,6 @@
-"""The settings of the page as plain values: from the page, to Options, to and from the address bar."""
+"""The settings of the page as plain values: from the page, to Options, to and from the address
+bar.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ class Settings:
 
     @classmethod
     def parse(cls, query: str | Mapping[str, str]) -> Settings:
-        """Read a query string; unknown keys and values that do not parse are left at their default."""
+        """Read a query string; unknown keys and values that do not parse are left at their
+        default.
+        """
         pairs = dict(parse_qsl(query) if isinstance(query, str) else query)
         found: dict[str, Any] = {}
         for key in ("backbones", "upsamplers"):

@@ -6,15 +6,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from explorer.core import Attention, Window
 from explorer.upsamplers.base import LinearResampler, Rows
 
 BLOCK_BYTES = 48 * 2**20  # attention weights held at once; larger is not faster on a CPU's caches
+SCORE_BYTES = 256 * 2**20  # scores of one fused call, should a device have no fused kernel
+FUSED_PASSES = 3  # with more channels than this many head widths, blocks are faster
 
 
 def window_bounds(cells: int, outputs: int, ratio: float) -> Tensor:
@@ -110,6 +114,9 @@ class AttentionResampler(LinearResampler):
         """
         start, stop = self.check_rows(rows)
         batch, channels = values.shape[:2]
+        width = self.queries.shape[-1] // self.heads
+        if channels <= FUSED_PASSES * width and self.is_global and not self._learns(values):
+            return self._fused(values, start, stop)
         cells = values.permute(0, 2, 3, 1)  # (B, h, w, K)
         out = values.new_zeros(batch, stop - start, self.output_size[1], channels)
         for q_rows, q_cols, k_rows, k_cols in self._blocks(start, stop):
@@ -119,6 +126,28 @@ class AttentionResampler(LinearResampler):
             tiles = mixed.unflatten(3, (q_rows.shape[1], q_cols.shape[1]))
             out[:, (q_rows - start)[:, None, :, None], q_cols[None, :, None, :]] = tiles
         return out.permute(0, 3, 1, 2)
+
+    def with_window(self, ratio: float, remark: str) -> AttentionResampler:
+        """Return the same queries and keys under windows of another half-width.
+
+        ``ratio`` is a share of the side, 0 for no window; ``remark`` says so in captions. All
+        tensors but the bounds are shared.
+        """
+        other = copy(self)
+        other.row_bounds, other.col_bounds = (
+            window_bounds(cells, size, ratio)
+            for cells, size in zip(self.grid, self.output_size, strict=True)
+        )
+        other.remark = remark
+        return other
+
+    @property
+    def is_global(self) -> bool:
+        """Whether every output pixel sees every cell."""
+        return all(
+            bool((bounds == torch.tensor([0, cells])).all())
+            for bounds, cells in zip((self.row_bounds, self.col_bounds), self.grid, strict=True)
+        )
 
     def attention(self, row: int, col: int, batch: int = 0) -> Attention:
         """Return the attention of output pixel (row, col): per head and head mean, 0 outside the
@@ -136,9 +165,67 @@ class AttentionResampler(LinearResampler):
         heads[:, r0:r1, c0:c1] = inside
         return Attention(heads.mean(dim=0), heads, window, (row, col))
 
+    def sample(self, rows: Tensor, cols: Tensor) -> Tensor:
+        """Return all channels at single output pixels, (B, N, C)."""
+        cells = self.values.flatten(2).transpose(1, 2)  # (B, h w, C)
+        keys = self.keys.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        size = max(1, BLOCK_BYTES // (cells.shape[0] * self.heads * cells.shape[1] * 4))
+        parts = []
+        for start in range(0, len(rows), size):
+            row, col = rows[start : start + size], cols[start : start + size]
+            query = self.queries[:, row, col].unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            scores = query @ keys.transpose(-1, -2)  # (B, heads, n, h w)
+            scores = scores.masked_fill(~self._inside(row, col), float("-inf"))
+            parts.append(scores.softmax(dim=-1).mean(dim=1) @ cells)
+        return torch.cat(parts, dim=1)
+
     def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Return the head-mean attention: it is the row of the linear map."""
         return self.attention(row, col, batch).weights
+
+    def _inside(self, rows: Tensor, cols: Tensor) -> Tensor:
+        """Return which cells the windows of single output pixels hold, (N, h w) bool."""
+        spans = []
+        for bounds, places, cells in (
+            (self.row_bounds, rows, self.grid[0]),
+            (self.col_bounds, cols, self.grid[1]),
+        ):
+            low, high = bounds.to(places.device)[places].unbind(dim=1)
+            index = torch.arange(cells, device=places.device)
+            spans.append((index >= low[:, None]) & (index < high[:, None]))
+        return (spans[0][:, :, None] & spans[1][:, None, :]).flatten(1)
+
+    def _learns(self, values: Tensor) -> bool:
+        tensors = (values, self.queries, self.keys)
+        return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+    def _fused(self, values: Tensor, start: int, stop: int) -> Tensor:
+        """Carry few channels through global attention without writing its weights down.
+
+        The heads' mean of (weights @ values) is (mean of weights) @ values, so torch's fused
+        attention serves.
+        """
+        heads, width = self.heads, self.queries.shape[-1] // self.heads
+        batch, channels = values.shape[:2]
+        keys = self.keys.flatten(1, 2).unflatten(-1, (heads, width)).transpose(1, 2)
+        cells = values.flatten(2).transpose(1, 2)  # (B, cells, K)
+        padded = F.pad(cells, (0, -channels % width))  # the kernels want keys and values alike
+        parts = [part[:, None].expand(-1, heads, -1, -1) for part in padded.split(width, dim=2)]
+        out = values.new_empty(batch, stop - start, self.output_size[1], channels)
+        row_bytes = batch * heads * self.output_size[1] * cells.shape[1] * values.element_size()
+        band = max(1, SCORE_BYTES // row_bytes)
+        for first in range(start, stop, band):
+            rows = self.queries[:, first : min(first + band, stop)]
+            query = rows.flatten(1, 2).unflatten(-1, (heads, width)).transpose(1, 2)
+            mixed = [
+                F.scaled_dot_product_attention(query, keys, part, scale=1.0).mean(dim=1)
+                for part in parts
+            ]
+            tiles = torch.cat(mixed, dim=2)[..., :channels]
+            out[:, first - start : first - start + rows.shape[1]] = tiles.unflatten(
+                1, rows.shape[1:3]
+            )
+        return out.permute(0, 3, 1, 2)
 
     def _blocks(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Yield index tensors of tiles with equal shapes: queries (T, n) and keys (T, m) per

@@ -17,6 +17,9 @@ from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
 UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
 
 Rows = tuple[int, int] | None
+SAMPLE_BYTES = (
+    256 * 2**20
+)  # upsampled features held at once where single pixels are picked from them
 
 
 def check_projection(weight: Tensor, channels: int) -> None:
@@ -61,6 +64,24 @@ class Resampler(ABC):
         (B, K, H', W').
         """
 
+    def sample(self, rows: Tensor, cols: Tensor) -> Tensor:
+        """Return all channels at the output pixels (rows[i], cols[i]): (B, N, C).
+
+        ``rows`` and ``cols`` are (N,) int64. Subclasses that need not compute whole rows are far
+        cheaper.
+        """
+        height, width = self.output_size
+        row_bytes = self.values.shape[0] * self.values.shape[1] * width * 4
+        band = max(1, SAMPLE_BYTES // row_bytes)
+        out = self.values.new_empty(self.values.shape[0], len(rows), self.values.shape[1])
+        for start in range(0, height, band):
+            stop = min(start + band, height)
+            inside = (rows >= start) & (rows < stop)
+            if inside.any():
+                part = self.features((start, stop))
+                out[:, inside] = part[:, :, rows[inside] - start, cols[inside]].transpose(1, 2)
+        return out
+
     def attention(self, row: int, col: int, batch: int = 0) -> Attention:
         """Return what output pixel (row, col) attends to; raises NoAttentionError for methods
         without attention.
@@ -77,6 +98,11 @@ class Resampler(ABC):
         raise NoAttentionError(
             "this method is not linear in the features, so no stencil describes it"
         )
+
+    def pixel(self, row: int, col: int, batch: int = 0) -> Tensor:
+        """Return the (C,) features of one output pixel."""
+        self.check_query(row, col, batch)
+        return self.features((row, row + 1))[batch, :, 0, col]
 
     def note(self) -> str:
         """Say, in a few words, what a picture's caption must mention ("" if nothing)."""
@@ -121,6 +147,10 @@ class LinearResampler(Resampler):
     def features(self, rows: Rows = None) -> Tensor:
         """Return all channels at output resolution, or only rows [r0, r1)."""
         return self.apply(self.values, rows)
+
+    def pixel(self, row: int, col: int, batch: int = 0) -> Tensor:
+        """Return the (C,) features of one output pixel: its stencil times the cells."""
+        return torch.einsum("hw,chw->c", self.stencil(row, col, batch), self.values[batch])
 
     def project(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Project the cells, then carry K channels; the bias is added last, whatever the rows sum

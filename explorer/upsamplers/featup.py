@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.core import SizeError
+from explorer.upsamplers.backward import Patch, through_filter, through_maps
 from explorer.upsamplers.base import (
     UPSAMPLERS,
     LinearResampler,
@@ -17,6 +18,7 @@ from explorer.upsamplers.base import (
     check_projection,
     project_cells,
 )
+from explorer.upsamplers.interpolation import axis_map
 
 KEEP_BYTES = (
     160 * 2**20
@@ -126,6 +128,7 @@ class FeatUpResampler(LinearResampler):
             for step, image in zip(stack.steps(), self.guidance, strict=True)
         ]
         self.kernels: dict[int, Tensor] = {}
+        self.axis_maps: dict[int | str, tuple[Tensor, Tensor]] = {}
 
     def note(self) -> str:
         """Say so when the stack's x16 output was resized."""
@@ -142,14 +145,9 @@ class FeatUpResampler(LinearResampler):
             wanted = (start, stop) if level == 3 and not resized else (0, height)
             values = self._step(level, values, wanted)
         if resized:
-            shrinks = any(o < n for o, n in zip(self.output_size, self.native_size, strict=True))
-            values = F.interpolate(
-                values,
-                self.output_size,
-                mode="bilinear",
-                align_corners=False,
-                antialias=shrinks,
-            )[:, :, start:stop]
+            mode = self._last_mode()
+            values = F.interpolate(values, self.output_size, align_corners=False, **mode)
+            values = values[:, :, start:stop]
         return values
 
     def features(self, rows: Rows = None) -> Tensor:
@@ -173,14 +171,48 @@ class FeatUpResampler(LinearResampler):
         offset = offset if bias is None else offset + bias.to(offset)
         return out + offset[:, None, None]
 
+    @torch.no_grad()
     def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Return the (h, w) weights of the spatial map at (row, col), before the channel mixing."""
         self.check_query(row, col, batch)
-        with torch.enable_grad():
-            probe = self.values.new_zeros(self.values.shape[0], 1, *self.grid, requires_grad=True)
-            pixel = self.apply(probe, (row, row + 1))[batch, 0, 0, col]
-            (weights,) = torch.autograd.grad(pixel, probe)
-        return weights[batch, 0]
+        patch = Patch(self.values.new_ones(1, 1), row, col)
+        if self.native_size != tuple(self.output_size):
+            patch = through_maps(patch, *self._maps("resize"))
+        for level in (3, 2, 1, 0):
+            step, image, code = self.stack.steps()[level], self.guidance[level], self.codes[level]
+            rows, (first, last) = patch.rows, patch.cols
+            if level in self.kernels:
+                kernel = self.kernels[level][batch, :, rows[0] : rows[1], first:last]
+            else:
+                seen = image[batch : batch + 1, :, :, first:last]
+                coded = code[batch : batch + 1, :, :, first : last + 2 * step.radius]
+                kernel = step.kernel(seen, coded, rows)[0]
+            patch = through_filter(patch, kernel, step.radius, *self._maps(level))
+        return patch.placed(self.grid)
+
+    def pixel(self, row: int, col: int, batch: int = 0) -> Tensor:
+        """Return the (C,) features of one output pixel, channel mixing included."""
+        raw = super().pixel(row, col, batch)
+        conv = self.stack.fixup_proj[1]
+        return raw + 0.1 * (conv.weight[:, :, 0, 0] @ raw + conv.bias)
+
+    def _maps(self, level: int | str) -> tuple[Tensor, Tensor]:
+        """Return the (outputs, inputs) matrices of a step's enlargement or of the last resizing."""
+        if level not in self.axis_maps:
+            if level == "resize":
+                small, large, mode = self.native_size, self.output_size, self._last_mode()
+            else:
+                small = [side * 2**level for side in self.grid]
+                large, mode = [2 * side for side in small], {"mode": "bicubic"}
+            self.axis_maps[level] = tuple(
+                axis_map(a, b, like=self.values, **mode) for a, b in zip(small, large, strict=True)
+            )
+        return self.axis_maps[level]
+
+    def _last_mode(self) -> dict[str, Any]:
+        """Say how the stack's output is resized: bilinear up, antialiased down."""
+        shrinks = any(o < n for o, n in zip(self.output_size, self.native_size, strict=True))
+        return {"mode": "bilinear", "antialias": shrinks}
 
     def _step(self, level: int, values: Tensor, rows: tuple[int, int]) -> Tensor:
         """Run one step for rows [r0, r1) of its output, with kept or freshly computed kernels."""

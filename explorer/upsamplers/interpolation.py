@@ -28,22 +28,30 @@ class SeparableResampler(LinearResampler):
         start, stop = self.check_rows(rows)
         return self.row_map[start:stop] @ (values @ self.col_map.T)
 
+    def sample(self, rows: Tensor, cols: Tensor) -> Tensor:
+        """Return all channels at single output pixels, (B, N, C)."""
+        across = torch.einsum("bchw,nw->bnch", self.values, self.col_map[cols])
+        return torch.einsum("bnch,nh->bnc", across, self.row_map[rows])
+
     def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Return the outer product of the two one-dimensional stencils, (h, w)."""
         self.check_query(row, col, batch)
         return torch.outer(self.row_map[row], self.col_map[col])
 
 
-def interpolate(values: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+def interpolate(
+    values: Tensor, size: tuple[int, int], mode: str, antialias: bool = False
+) -> Tensor:
     """Call ``F.interpolate`` with the corner rule that every mode but nearest takes."""
-    corners = {} if mode == "nearest" else {"align_corners": False}
-    return F.interpolate(values, size, mode=mode, **corners)
+    options = {} if mode == "nearest" else {"align_corners": False, "antialias": antialias}
+    return F.interpolate(values, size, mode=mode, **options)
 
 
-def axis_map(cells: int, outputs: int, mode: str, like: Tensor) -> Tensor:
+def axis_map(cells: int, outputs: int, mode: str, like: Tensor, antialias: bool = False) -> Tensor:
     """Return the (outputs, cells) matrix of the interpolation along one axis."""
-    units = torch.eye(cells, dtype=like.dtype, device=like.device)[None, :, :, None]
-    return interpolate(units, (outputs, 1), mode)[0, :, :, 0].T
+    # Not on a map of width 1: torch's antialiased kernel gives wrong values there.
+    units = torch.eye(cells, dtype=like.dtype, device=like.device)[None, None]
+    return interpolate(units, (outputs, cells), mode, antialias)[0, 0]
 
 
 class Interpolation(Upsampler):

@@ -48,6 +48,22 @@ class BilateralResampler(LinearResampler):
             parts.append(total)
         return torch.cat(parts, dim=2)
 
+    def sample(self, rows: Tensor, cols: Tensor) -> Tensor:
+        """Return all channels at single output pixels, (B, N, C)."""
+        row_cells, row_far = (part[:, rows] for part in self._axis(0, 0, self.output_size[0]))
+        col_cells, col_far = (part[:, cols] for part in self._axis(1, 0, self.output_size[1]))
+        pixels = self.guidance[:, :, rows, cols]  # (B, 3, N)
+        scores = []
+        for i, j in self._offsets():
+            cell = self.coarse[:, :, row_cells[i], col_cells[j]]
+            colour = (pixels - cell).square().sum(dim=1)
+            scores.append(self._score(colour, row_far[i] ** 2 + col_far[j] ** 2))
+        weights = torch.stack(scores, dim=1).softmax(dim=1)  # (B, taps, N)
+        total = self.values.new_zeros(*self.values.shape[:2], len(rows))
+        for tap, (i, j) in enumerate(self._offsets()):
+            total += self.values[:, :, row_cells[i], col_cells[j]] * weights[:, tap, None]
+        return total.transpose(1, 2)
+
     def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Return the filter's weights on the grid, (h, w); cells met twice at a border add up."""
         self.check_query(row, col, batch)
@@ -81,8 +97,12 @@ class BilateralResampler(LinearResampler):
             cell = self.coarse[:, :, row_cells[i]][:, :, :, col_cells[j]]
             colour = (pixels - cell).square().sum(dim=1)
             space = row_far[i][:, None] ** 2 + col_far[j][None, :] ** 2
-            scores.append(-colour / (2 * self.sigma_range**2) - space / (2 * self.sigma_spatial**2))
+            scores.append(self._score(colour, space))
         return torch.stack(scores, dim=1).softmax(dim=1), row_cells, col_cells
+
+    def _score(self, colour: Tensor, space: Tensor) -> Tensor:
+        """Return the log weight of squared distances in colour and in cells."""
+        return -colour / (2 * self.sigma_range**2) - space / (2 * self.sigma_spatial**2)
 
 
 @UPSAMPLERS.register("jbu")

@@ -13,7 +13,8 @@ from explorer.core import Colorbar, ExplorerError
 
 STEPS = 256
 GAMMA = 0.5  # weights span orders of magnitude: their square root is what eyes can compare
-WHEEL_PALE, WHEEL_FULL = 0.965, 0.70  # OKLab lightness in the middle and on the rim
+WHEEL_PALE, WHEEL_FULL = 0.965, 0.68  # OKLab lightness in the middle and on the rim
+WHEEL_CHROMA = 0.18
 RED = np.deg2rad(29)  # the OKLab hue that points right
 
 _TO_CONES = np.array(
@@ -110,7 +111,7 @@ DIVERGING = np.concatenate([_COOL[:0:-1], SEQUENTIAL])
 
 
 def look_up(table: np.ndarray, values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return the colours (..., 3) uint8 of numbers on a linear scale; what lies outside is clipped."""
+    """Return the colours (..., 3) uint8 of numbers on a linear scale, clipped at its ends."""
     span = high - low
     share = (np.asarray(values, np.float32) - low) / span if span > 0 else np.zeros_like(values)
     index = np.clip(share * (len(table) - 1) + 0.5, 0, len(table) - 1).astype(np.intp)
@@ -132,11 +133,14 @@ def tuples(colours: np.ndarray) -> tuple[tuple[int, int, int], ...]:
 
 
 @lru_cache(maxsize=1)
-def _rim() -> float:
-    """The largest chroma that every hue can have on the rim of the wheel."""
-    hue = np.linspace(0, 2 * np.pi, 720, endpoint=False)
-    full = np.stack([np.full_like(hue, WHEEL_FULL), 0.4 * np.cos(hue), 0.4 * np.sin(hue)], axis=1)
-    return float(np.linalg.norm(_into_gamut(full)[:, 1:], axis=1).min())
+def _rim() -> np.ndarray:
+    """The rim's chroma per degree of hue: as much as the screen has, up to WHEEL_CHROMA."""
+    hue = np.deg2rad(np.arange(360))
+    full = np.stack([np.full(360, WHEEL_FULL), np.cos(hue), np.sin(hue)], axis=1)
+    full[:, 1:] *= WHEEL_CHROMA
+    chroma = np.hypot(*_into_gamut(full)[:, 1:].T)
+    wrapped = np.concatenate([chroma[-20:], chroma, chroma[:20]])
+    return np.convolve(wrapped, np.ones(41) / 41, mode="valid")  # no creases at the gamut's corners
 
 
 def wheel(down: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -150,7 +154,8 @@ def wheel(down: np.ndarray, right: np.ndarray) -> np.ndarray:
     length = np.hypot(down, right)
     reach = np.minimum(length, 1)
     angle = np.arctan2(-down, right) + RED
-    chroma = _rim() * reach
+    rim = _rim()[np.rint(np.rad2deg(angle)).astype(int) % 360]
+    chroma = rim * reach
     lightness = WHEEL_PALE + (WHEEL_FULL - WHEEL_PALE) * reach
     lab = np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], axis=-1)
     return oklab_to_rgb(lab)
@@ -172,8 +177,8 @@ def categorical(count: int) -> tuple[tuple[int, int, int], ...]:
     side = np.arange(0, 256, 15)
     rgb = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
     lab = rgb_to_oklab(rgb)
-    # Neither as dark as a shadow nor as pale as paper, and no greys but the first neutral.
-    usable = (lab[:, 0] > 0.32) & (lab[:, 0] < 0.93) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.05)
+    # Neither as dark as a shadow nor as pale as paper, nor grey like a photo without colour.
+    usable = (lab[:, 0] > 0.40) & (lab[:, 0] < 0.91) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.07)
     rgb = rgb[usable]
     linear = _linear(rgb)
     seen = [linear, *(np.clip(linear @ m.T, 0, 1) for m in _DICHROMACY)]
@@ -215,7 +220,7 @@ def heat(weights: np.ndarray, high: float, signed: bool, opacity: float, gamma: 
 def overlay(
     base: np.ndarray, weights: np.ndarray, high: float, signed: bool, opacity: float
 ) -> np.ndarray:
-    """Return ``base`` (H, W, 3) uint8 under the heat of ``weights`` (h, w), cells with sharp edges."""
+    """Return ``base`` (H, W, 3) uint8 under the heat of sharp-edged cells ``weights`` (h, w)."""
     height, width = base.shape[:2]
     colours, alpha = heat(weights, high, signed, opacity)
     rows = (2 * np.arange(height) + 1) * weights.shape[0] // (2 * height)

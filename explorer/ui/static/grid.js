@@ -150,7 +150,10 @@ function sync() {
 	if (String(size) !== String(state.frame)) state.view = WHOLE;
 	state.frame = size;
 	layout(value || { rows: [], columns: [], panels: {} });
-	forget(Object.values(value?.panels || {}));
+	const entries = Object.values(value?.panels || {});
+	forget(entries);
+	const loads = entries.filter((entry) => entry.image).map((entry) => load(entry.image.url));
+	Promise.allSettled(loads).then(() => schedule("overlay")); // the readout names a colour
 	const entry = value?.panels[dialogStage.dataset.key];
 	if (dialog.open) entry?.image ? showInDialog(dialogStage.dataset.key) : dialog.close();
 	schedule("paint");

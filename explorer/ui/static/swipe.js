@@ -135,7 +135,10 @@ function sync() {
 function show(side, entry) {
 	const current = () => state.value?.panels[state.value.sides[side]] === entry;
 	load(entry.image.url).then(
-		(image) => current() && pictures[side].show(entry, image),
+		(image) => {
+			if (current()) pictures[side].show(entry, image);
+			schedule("overlay");
+		},
 		() => current() && (names[side].textContent = "This picture could not be loaded; run it again."),
 	);
 }

@@ -50,6 +50,7 @@ class FeatureCache:
         size = value.numel() * 2
         if self.used + size > self.limit:
             return
+        part = None
         try:
             path.parent.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
@@ -59,7 +60,8 @@ class FeatureCache:
             self.used += size
         except OSError:  # a full disk costs time, not the run
             self.limit = 0
-            part.unlink(missing_ok=True)
+            if part is not None:
+                part.unlink(missing_ok=True)
 
 
 def cached_features(cache: FeatureCache, backbone, key: str, image: Callable[[], Tensor]) -> Tensor:

@@ -1,0 +1,69 @@
+"""Score a finished training run on the held-out photos and put it, with its card, into a folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "score a finished run and write its card"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run", type=Path, help="the weights that train wrote")
+    parser.add_argument("--data", required=True, type=Path, help="the photos it was trained on")
+    parser.add_argument("--backbones", help="NAME[:STAGE],... to score on; default: the run's own")
+    parser.add_argument("--out", type=Path, default=Path("checkpoints"))
+    parser.add_argument("--name", help="default: the run's file name")
+    parser.add_argument("--held-out", type=int, default=80)
+    parser.add_argument("--photos", type=int, help="score on the first N held-out photos only")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--notes", default="")
+    parser.add_argument("--device")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write checkpoint and card; return 0."""
+    from explorer.backbones import load_backbone
+    from explorer.core import pick_device
+    from explorer.feature_cache import FeatureCache
+    from explorer.loading import load_upsampler
+    from explorer.training.photos import photo_paths, split
+    from explorer.training.shipping import read_run, scores, ship
+
+    found = read_run(args.run)
+    recipe = found["recipe"]
+    train, held_out = split(photo_paths(args.data), args.held_out)
+    device = pick_device(args.device)
+    scored, width = {}, None
+    for name in args.backbones.split(",") if args.backbones else recipe["backbones"]:
+        base, _, stage = name.partition(":")
+        backbone = load_backbone(base, stage or None, device)
+        width = width or backbone.dim
+        upsampler = load_upsampler(
+            recipe["method"],
+            channels=backbone.dim,
+            checkpoint=args.run,
+            options=dict(recipe["options"]),
+            device=device,
+        )
+
+        def progress(done: int, total: int, name: str = name) -> None:
+            print(f"\r{name}: {done}/{total} photos", end="", file=sys.stderr, flush=True)
+
+        photos = held_out[: args.photos]
+        scored[name] = scores(upsampler, backbone, photos, FeatureCache(args.cache), progress)
+        print(f"\n{name}: {scored[name]}")
+    target = ship(
+        args.run,
+        args.out,
+        args.name or args.run.stem,
+        found,
+        scored,
+        width,
+        len(train),
+        args.notes,
+    )
+    print(f"wrote {target}")
+    return 0

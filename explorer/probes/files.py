@@ -1,0 +1,144 @@
+"""Probes as checkpoints: which there are, loading them, writing one that can be shipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from explorer.core import ExplorerError, WeightsError
+from explorer.datasets import CLASS_SETS, ClassSet
+from explorer.datasets.classes import numbered
+from explorer.hub import Checkpoint, checkpoints, load, write_card
+from explorer.probes.base import PROBES, Probe
+from explorer.probes.published import read_layout, wanted_stage
+
+
+def probe_rows(
+    kind: str | None = None,
+    backbone: str | None = None,
+    stage: str | None = None,
+    channels: int | None = None,
+) -> list[Checkpoint]:
+    """Return the rows of probes that fit, shipped ones first (None: any)."""
+    fitting = [
+        row
+        for row in checkpoints()
+        if row.method in PROBES
+        and kind in (None, row.method)
+        and row.matches(backbone, None, channels)
+        and (stage is None or stage_of(row) in (None, stage))
+    ]
+    return sorted(fitting, key=lambda row: row.path is None)
+
+
+def stage_of(row: Checkpoint) -> str | None:
+    """Return the backbone stage a probe reads, None for the default one."""
+    return row.stage or wanted_stage(row.options.get("layout", "probe"))
+
+
+def load_probe(
+    wanted: Checkpoint | str | Path, *, kind: str | None = None, allow_network: bool = True
+) -> Probe:
+    """Load a probe by row, row name or path of its safetensors file.
+
+    Args:
+        wanted: what to load; a file nobody described needs ``kind``.
+        kind: "segmentation", "depth" or "normals".
+        allow_network: whether a published file may be downloaded.
+
+    Raises:
+        WeightsError: absent, damaged, or not the structure its row promises.
+        UnknownNameError: no row has that name.
+    """
+    loaded = load(wanted, allow_network=allow_network)
+    row = loaded.row
+    method = row.method if row else kind
+    if method not in PROBES:
+        raise WeightsError(
+            f"{loaded.path.name} is no probe"
+            + (f" but weights of {row.method}" if row else "; say which kind it is")
+        )
+    options: Mapping[str, Any] = row.options if row else {}
+    layout = options.get("layout", "probe")
+    arrays = read_layout(layout, loaded.state, loaded.path.name)
+    outputs, channels = arrays["weight"].shape
+    if options.get("outputs") not in (None, outputs) or (
+        row and row.channels not in (None, channels)
+    ):
+        raise WeightsError(
+            f"{loaded.path.name} has {outputs} outputs on {channels} channels; its row says "
+            f"{options.get('outputs', outputs)} on {row.channels or channels}"
+        )
+    about = {
+        "name": row.name if row else loaded.path.stem,
+        "origin": loaded.label,
+        "digest": loaded.digest_seen,
+        "backbone": row.backbone if row else "any",
+        "stage": stage_of(row) if row else None,
+        "licence": row.licence if row else "",
+        "notes": row.notes if row else "",
+        "usual_confidence": options.get("usual_confidence"),
+    }
+    if method == "segmentation":
+        return PROBES.create(method, **arrays, classes=_classes(options, outputs), **about)
+    if method == "depth":
+        span = {"span": tuple(options["span"])} if "span" in options else {}
+        return PROBES.create(method, **arrays, **span, **about)
+    return PROBES.create(method, **arrays, **about)
+
+
+def save_probe(probe: Probe, path: Path | str, card: Mapping[str, Any]) -> Path:
+    """Write a probe and its card so that `load_probe` and menus find it; return the file's path.
+
+    ``card`` holds what a trained checkpoint's card must say (recipe, data, steps, seconds, seed,
+    versions, scores, licence); kind, backbone, stage, channels and options are filled in.
+
+    Raises:
+        ExplorerError: the file cannot be written.
+        WeightsError: the card lacks a field.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ExplorerError(f"a probe is written to a .safetensors file, not {path.name}")
+    options: dict[str, Any] = {"layout": "probe", "outputs": probe.outputs}
+    if probe.kind == "segmentation":
+        options["classes"] = list(probe.classes.names)
+        options["colours"] = [list(colour) for colour in probe.classes.colours]
+    if probe.kind == "depth":
+        options["span"] = list(probe.span)
+    if probe.usual_confidence is not None:
+        options["usual_confidence"] = probe.usual_confidence
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"weight": probe.weight.contiguous(), "bias": probe.bias.contiguous()}, part)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ExplorerError(f"{path} cannot be written: {error}") from None
+    filled = {
+        "method": probe.kind,
+        "backbone": probe.backbone,
+        "stage": probe.stage,
+        "channels": probe.channels,
+        "options": options,
+        "statistics": "backbone",
+        "origin": "trained here",
+        "notes": probe.notes,
+        **card,
+    }
+    write_card(path, filled)
+    return path
+
+
+def _classes(options: Mapping[str, Any], outputs: int) -> ClassSet:
+    if "classes" in options:
+        colours = tuple(tuple(int(v) for v in colour) for colour in options.get("colours", ()))
+        return ClassSet(tuple(options["classes"]), colours)
+    dataset = str(options.get("dataset", "")).replace("voc2012", "voc")
+    known = CLASS_SETS.get(f"{dataset}{outputs}")
+    return known if known is not None else numbered(outputs)

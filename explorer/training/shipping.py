@@ -1,0 +1,116 @@
+"""From a finished run to a shipped checkpoint: scored on every held-out photo, with its card."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from explorer.core import WeightsError
+from explorer.feature_cache import FeatureCache
+from explorer.hub import write_card
+from explorer.training.loop import Places
+from explorer.training.photos import SPLIT_SEED
+from explorer.training.validation import FACTORS, cases, ceiling, score, summary
+from explorer.upsamplers import UPSAMPLERS
+
+LICENCE = "non-commercial research use only: trained on research-only photos"
+LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy")
+CEILING_PHOTOS = 20
+
+
+def read_run(out: Path) -> dict[str, Any]:
+    """Return what a run's resume file says: recipe, step, seconds, best validation row.
+
+    Raises:
+        WeightsError: the run has no weights or no resume file.
+    """
+    places = Places(out, None)
+    for path in (places.out, places.resume):
+        if not path.is_file():
+            raise WeightsError(f"{path} is missing: the run has not been trained here")
+    state = torch.load(places.resume, map_location="cpu", weights_only=True)
+    return {key: state[key] for key in ("recipe", "step", "seconds", "best")}
+
+
+def scores(
+    upsampler,
+    backbone,
+    photos: list[Path],
+    cache: FeatureCache,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, float]:
+    """Return means, gains, wins and the share of the gap to the 5x5 ceiling, over held-out
+    photos.
+    """
+    device = next(upsampler.parameters()).device
+    bilinear, jbu = UPSAMPLERS.create("bilinear"), UPSAMPLERS.create("jbu")
+    mine, base, guided = [], [], []
+    tops: dict[int, list[float]] = {factor: [] for factor in FACTORS}
+    for number, case in enumerate(cases(photos, backbone, cache, device)):
+        mine.append(score(upsampler, case))
+        base.append(score(bilinear, case))
+        guided.append(score(jbu, case))
+        if number < CEILING_PHOTOS:
+            for factor in FACTORS:
+                tops[factor].append(ceiling(case, factor))
+        progress(number + 1, len(photos))
+    found = summary(mine, base)
+    for factor in FACTORS:
+        top = sum(tops[factor]) / len(tops[factor])
+        low = sum(row[factor] for row in base[: len(tops[factor])]) / len(tops[factor])
+        reached = sum(row[factor] for row in mine[: len(tops[factor])]) / len(tops[factor])
+        found[f"jbu_x{factor}"] = sum(row[factor] for row in guided) / len(guided)
+        found[f"ceiling_x{factor}"] = top
+        found[f"share_of_gap_x{factor}"] = (reached - low) / max(top - low, 1e-9)
+    return {"photos": len(photos)} | {key: round(value, 4) for key, value in found.items()}
+
+
+def ship(
+    out: Path,
+    folder: Path,
+    name: str,
+    run: dict[str, Any],
+    scored: dict[str, dict[str, float]],
+    channels: int | None,
+    photos: int,
+    notes: str = "",
+) -> Path:
+    """Copy the weights to ``folder/name.safetensors`` and write the card beside them."""
+    recipe = run["recipe"]
+    kind = UPSAMPLERS.get(recipe["method"])
+    names = [backbone.partition(":") for backbone in recipe["backbones"]]
+    target = folder / f"{name}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(out, target)
+    write_card(
+        target,
+        {
+            "method": recipe["method"],
+            "backbone": "any" if kind.agnostic else names[0][0],
+            "stage": None if kind.agnostic or not names[0][2] else names[0][2],
+            "trained_on": sorted({base for base, _, _ in names}),
+            "channels": None if kind.agnostic else channels,
+            "options": dict(recipe["options"]),
+            "statistics": "imagenet",
+            "licence": LICENCE,
+            "paper": kind.paper,
+            "origin": "trained here",
+            "recipe": recipe,
+            "data": f"{photos} ImageNet photos (one per class, short side >= 320), {SPLIT_SEED=}",
+            "steps": run["step"],
+            "best_step": run["best"]["step"] + 1,
+            "seconds": round(run["seconds"]),
+            "seed": recipe["seed"],
+            "versions": {"python": platform.python_version()}
+            | {library: version(library) for library in LIBRARIES},
+            "scores": scored,
+            "notes": notes,
+        },
+    )
+    return target

@@ -1,0 +1,262 @@
+"""Training: losses as published, views fixed by their seed, runs that survive being killed."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from explorer.core import ExplorerError, UnknownNameError, WeightsError
+from explorer.feature_cache import FeatureCache, cached_features
+from explorer.training import loop, validation
+from explorer.training.log import read_log
+from explorer.training.loop import Places, Trainer, pace
+from explorer.training.losses import feature_loss
+from explorer.training.photos import PhotoFolder, View, photo_paths, split
+from explorer.training.recipe import recipe
+from explorer.training.step import Sampler, jittered
+from explorer.training.terms import TERMS, Objective
+from explorer.upsamplers import UPSAMPLERS
+
+TINY = {
+    "backbones": ("efficientnet_lite0:blocks.4",),
+    "steps": 5,
+    "batch": 2,
+    "image": 128,
+    "guidance": (32,),
+    "consistency_size": 16,
+    "every": 2,
+    "warmup": 2,
+    "crops": 2,
+}
+QK = (("qk_dim", 16),)
+
+
+def trainer(photos, backbone, folder, method="jafar", **changes):
+    options = () if method == "featup" else QK
+    made = recipe(method, "small", **(TINY | {"options": options} | changes))
+    train, held_out = split(photo_paths(photos), 2)
+    places = Places(folder / f"{method}.safetensors", folder / "cache")
+    return Trainer(
+        made,
+        [backbone],
+        train,
+        held_out,
+        places,
+        cpu=True,
+        validate_every=100,
+        validate_photos=2,
+        save_seconds=0,
+        quiet=True,
+    )
+
+
+def losses(path):
+    return [row["loss"] for row in read_log(path) if "loss" in row]
+
+
+def test_the_loss_is_the_published_one():
+    made, target = torch.randn(2, 7, 3, 4), torch.randn(2, 7, 3, 4)
+    cosine = F.cosine_embedding_loss(
+        made.permute(0, 2, 3, 1).reshape(-1, 7),
+        target.permute(0, 2, 3, 1).reshape(-1, 7),
+        torch.ones(24),
+    )
+    low, high = target.min(1, keepdim=True)[0], target.max(1, keepdim=True)[0]
+    scaled = F.mse_loss((made - low) / (high - low + 1e-6), (target - low) / (high - low + 1e-6))
+    assert abs(feature_loss(made, target) - (cosine + scaled)) < 1e-5
+    assert feature_loss(target, target) < 1e-5
+
+
+def test_held_out_photos_are_fixed_by_the_seed(photos):
+    paths = photo_paths(photos)
+    train, held_out = split(paths, 2, 0)
+    assert split(paths, 2, 0)[1] == held_out and len(held_out) == 2
+    assert not set(train) & set(held_out) and len(train) + len(held_out) == len(paths)
+    assert any(split(paths, 2, seed)[1] != held_out for seed in (1, 2, 3))
+
+
+def test_empty_absent_and_unreadable_folders(tmp_path):
+    with pytest.raises(ExplorerError, match="not a folder"):
+        photo_paths(tmp_path / "absent")
+    with pytest.raises(ExplorerError, match="holds no photo"):
+        photo_paths(tmp_path)
+    (tmp_path / "a.jpg").write_text("no")
+    with pytest.raises(ExplorerError, match="none of the 1 photos can be read"):
+        PhotoFolder(photo_paths(tmp_path)).open(0)
+
+
+def test_a_bad_photo_is_skipped_and_counted(photos):
+    folder = PhotoFolder(photo_paths(photos))
+    number, _ = folder.open(12)
+    assert number == 0 and list(folder.skipped) == [photos / "99.jpg"]
+
+
+def test_every_round_sees_every_photo_once_and_ranks_share_them():
+    sampler = Sampler(10, 5, 3)
+    seen = [pair for step in range(4) for pair in sampler(step)]
+    assert sorted(n for n, turn in seen if turn == 0) == list(range(10))
+    assert sorted(n for n, turn in seen if turn == 1) == list(range(10))
+    two = [Sampler(10, 5, 3, ranks=2, rank=r)(1) for r in (0, 1)]
+    assert two[0] + two[1] == Sampler(10, 10, 3)(1)
+
+
+def test_views_depend_on_their_seed_alone(photos):
+    _, photo = PhotoFolder(photo_paths(photos)).open(0)
+    view = View.draw(0, 1, 7, 0.5)
+    assert view == View.draw(0, 1, 7, 0.5) != View.draw(0, 2, 7, 0.5)
+    assert view.cut(photo, 64).shape == (1, 3, 64, 64)
+
+
+def test_a_jitter_without_zoom_or_pad_is_the_identity_or_the_mirror():
+    image = torch.rand(1, 3, 16, 16)
+    assert torch.allclose(jittered(image, 0.3, 0.7, 1.0, False, 0), image, atol=1e-5)
+    assert torch.allclose(jittered(image, 0.3, 0.7, 1.0, True, 0), image.flip(-1), atol=1e-5)
+    padded = F.pad(image, [4] * 4, mode="reflect")
+    moved = jittered(image, 1.0, 0.0, 1.5, False, 4)
+    assert torch.allclose(moved, padded[..., 8:, :16], atol=1e-5)
+
+
+def test_the_cache_keeps_half_precision_under_its_limit(tmp_path, backbone):
+    cache = FeatureCache(tmp_path, limit_bytes=3000)
+    first = cache.get("a", lambda: torch.full((1, 1000), 1 / 3))
+    again = cache.get("a", lambda: pytest.fail("a is on disk"))
+    assert torch.equal(first, again) and abs(first[0, 0] - 1 / 3) < 1e-3
+    cache.get("b", lambda: torch.zeros(1, 1000))
+    assert cache.used == 2000
+    file = next(tmp_path.glob("*/*.safetensors"))
+    file.write_bytes(b"damaged")
+    assert torch.equal(FeatureCache(tmp_path).get("a", lambda: first), first)
+    made = cached_features(FeatureCache(None), backbone, "x", lambda: torch.rand(1, 3, 32, 32))
+    assert made.shape == (1, 112, 2, 2)
+
+
+@pytest.mark.parametrize("budget", ["small", "published"])
+@pytest.mark.parametrize("method", ["jafar", "anyup", "featup"])
+def test_every_term_of_every_recipe_learns(photos, backbone, tmp_path, method, budget):
+    """Each term gives a finite loss whose gradient reaches the upsampler."""
+    made = recipe(method, budget, backbones=("any",))
+    names = [name for name, _ in made.terms]
+    extra = {"options": tuple(dict(made.options).items())}
+    if method != "featup":
+        extra["options"] += QK
+    run = trainer(photos, backbone, tmp_path, method, terms=made.terms, every=1, jitters=1, **extra)
+    step = loop.Step(
+        run.recipe, backbone, run.folder, run.cache, run.sampler(0), 3, torch.device("cpu")
+    )
+    objective = run.objective.train()
+    for name, value in objective(step).items():
+        assert value.isfinite(), name
+        grads = torch.autograd.grad(
+            value, list(run.upsampler.parameters()), allow_unused=True, retain_graph=True
+        )
+        assert sum(g.abs().sum() for g in grads if g is not None) > 0, name
+    assert set(names) <= set(TERMS)
+
+
+def test_a_killed_run_goes_on_with_the_same_curve(photos, backbone, tmp_path, monkeypatch):
+    whole = trainer(photos, backbone, tmp_path / "whole")
+    whole.run()
+    expected = losses(whole.places.log)
+    assert len(expected) == 5 and expected[0] != expected[1]
+
+    killed = trainer(photos, backbone, tmp_path / "killed")
+    normal = killed._train_step
+
+    def die():
+        if killed.step == 3:
+            raise SystemExit("killed")
+        return normal()
+
+    monkeypatch.setattr(killed, "_train_step", die)
+    with pytest.raises(SystemExit):
+        killed.run()
+    assert len(losses(killed.places.log)) == 3
+    trainer(photos, backbone, tmp_path / "killed").run()
+    assert losses(killed.places.log) == pytest.approx(expected, abs=1e-6)
+    assert whole.places.out.exists() and whole.places.curve.stat().st_size > 1000
+
+
+def test_another_recipe_does_not_go_on_from_it(photos, backbone, tmp_path):
+    trainer(photos, backbone, tmp_path, steps=1).run()
+    with pytest.raises(WeightsError, match="lr"):
+        trainer(photos, backbone, tmp_path, steps=1, lr=0.5).run()
+    trainer(photos, backbone, tmp_path, steps=2).run()
+
+
+def test_what_was_trained_loads_and_scores(photos, backbone, tmp_path):
+    run = trainer(photos, backbone, tmp_path, steps=2)
+    best = run.run()
+    assert {"gain_x2", "wins_x4", "cosine_x2"} <= set(best)
+    from explorer import load_upsampler
+
+    loaded = load_upsampler("jafar", channels=112, checkpoint=None, allow_network=False)
+    assert loaded.v_dim == 112
+    state = loop.UPSAMPLERS.create("jafar", v_dim=112, qk_dim=16)
+    from safetensors.torch import load_file
+
+    state.load_state_dict(load_file(run.places.out), strict=True)
+
+
+def test_a_loss_that_explodes_stops_the_run(photos, backbone, tmp_path):
+    run = trainer(photos, backbone, tmp_path, lr=1e30, clip=0.0, warmup=0)
+    with pytest.raises(ExplorerError, match="lower --lr"):
+        run.run()
+
+
+def test_the_ceiling_is_above_every_convex_method(photos, backbone):
+    _, held_out = split(photo_paths(photos), 2)
+    case = next(validation.cases(held_out, backbone, FeatureCache(None), torch.device("cpu")))
+    top = validation.ceiling(case, 2)
+    for name in ("nearest", "bilinear", "jbu"):
+        assert validation.score(UPSAMPLERS.create(name), case)[2] <= top + 1e-4
+
+
+def test_learning_rate_warms_up_and_decays():
+    made = recipe("jafar", "small", **(TINY | {"steps": 100, "warmup": 10}))
+    values = [pace(made, n) for n in range(100)]
+    assert values[0] == pytest.approx(0.1) and max(values) == pytest.approx(1.0)
+    assert values[99] < 0.01 and values[30] > values[60]
+
+
+def test_recipes_and_terms_nobody_knows(backbone):
+    with pytest.raises(UnknownNameError, match="jafar"):
+        recipe("bilinear", "small", backbones=("x",))
+    with pytest.raises(UnknownNameError, match="views"):
+        Objective(
+            UPSAMPLERS.create("jafar", v_dim=112, qk_dim=16),
+            recipe("jafar", "small", **(TINY | {"terms": (("magic", 1.0),)})),
+            112,
+        )
+    with pytest.raises(ExplorerError, match="featup"):
+        Objective(
+            UPSAMPLERS.create("jafar", v_dim=112, qk_dim=16),
+            recipe("jafar", "small", **(TINY | {"terms": (("multiview", 1.0),)})),
+            112,
+        )
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_twice_the_batch(photos, tmp_path):
+    """Accelerate under torchrun, gloo: gradients are averaged over both halves of the batch."""
+    common = ["-m", "explorer", "train", "jafar", "--backbone", "efficientnet_lite0:blocks.4"]
+    common += ["--data", str(photos), "--steps", "3", "--terms", "views", "--guidance", "32"]
+    common += ["--held-out", "2", "--validate-photos", "1", "--cpu", "--quiet"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    found = {}
+    for name, launcher, batch in (
+        ("one", [sys.executable], 4),
+        ("two", [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"], 2),
+    ):
+        out = tmp_path / f"{name}.safetensors"
+        command = [*launcher, *common, "--batch", str(batch), "--out", str(out)]
+        command += ["--cache", str(tmp_path / "cache")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        found[name] = losses(out.with_suffix(".log.jsonl"))
+    assert len(found["one"]) == 3
+    assert found["two"] == pytest.approx(found["one"], rel=2e-3)
+    assert json.dumps(found["one"])

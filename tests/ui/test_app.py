@@ -1,0 +1,180 @@
+"""The whole page in a real browser, and its endpoint through gradio_client."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+gr = pytest.importorskip("gradio")
+
+from explorer.image import open_photo  # noqa: E402
+from explorer.session import Options, Session  # noqa: E402
+from explorer.ui import layout  # noqa: E402
+from explorer.ui.choices import backbone_choices, example_photos, upsampler_choices  # noqa: E402
+from explorer.ui.settings import Settings  # noqa: E402
+from explorer.views import VIEWS  # noqa: E402
+
+SMALL = "?example=cat&input_size=128&output_size=112&upsamplers=nearest,bilinear,jbu,anyup"
+DONE = "#status .status.done"
+
+
+@pytest.fixture(scope="module")
+def session():
+    return Session("cpu", allow_network=False)
+
+
+@pytest.fixture(scope="module")
+def address(serve, session):
+    demo = layout.build(session)
+    demo.queue(max_size=32, default_concurrency_limit=1)
+    return serve(demo, css=layout.CSS, strict_cors=True, max_file_size="32mb")
+
+
+@pytest.fixture
+def client(address):
+    from gradio_client import Client
+
+    return Client(address, verbose=False)
+
+
+def expected(session, photo, methods, **sizes):
+    options = Options(photo, upsamplers=methods, **sizes)
+    return {p.column: p for p in VIEWS.create("pca").render(session, options)}
+
+
+@pytest.mark.browser
+def test_the_default_example_is_on_screen_without_a_click(address, visit):
+    page = visit(address + SMALL, ready="#status .status")
+    page.wait_for_selector(DONE, timeout=120_000)
+    columns = page.locator(".fx").inner_text()
+    for title in ("Photo", "Coarse", "Nearest", "Bilinear", "Joint bilateral", "AnyUp"):
+        assert title in columns
+    assert "6 panels at 75×112" in page.inner_text("#status")
+    link = page.input_value("#permalink input, #permalink textarea")
+    assert "example=cat" in link and "output_size=112" in link
+
+
+@pytest.mark.browser
+def test_uploading_a_photo_and_things_that_are_none(address, visit, tmp_path):
+    page = visit(address + SMALL, ready="#status .status")
+    page.wait_for_selector(DONE, timeout=120_000)
+    bad = tmp_path / "text.jpg"
+    bad.write_text("this is no photo")
+    upload = page.locator("#photo input[type=file]")
+    page.locator("#photo .icon-button-wrapper button").last.click()
+    page.wait_for_selector("#status .status.error")
+    assert "choose a photo" in page.inner_text("#status")
+    upload.first.set_input_files(str(bad))
+    page.wait_for_function(
+        "document.querySelector('#status').innerText.includes('text.jpg')", timeout=60_000
+    )
+    assert "Traceback" not in page.content()
+    page.complaints.clear()  # the browser could not show the file either, and says so
+    page.locator("#photo .icon-button-wrapper button").last.click()
+    page.wait_for_function("document.querySelector('#status').innerText.includes('choose')")
+    good = tmp_path / "tall.png"
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (90, 60, 3), dtype=np.uint8)).save(good)
+    upload.first.set_input_files(str(good))
+    page.wait_for_function(
+        "document.querySelector('#status').innerText.includes('112×75')", timeout=120_000
+    )
+
+
+def test_the_endpoint_gives_the_same_panels(client, session):
+    from gradio_client import handle_file
+
+    path = example_photos()["cat"]
+    found = client.predict(
+        photo=handle_file(str(path)),
+        backbones=["efficientnet_lite0"],
+        upsamplers=["bilinear", "anyup"],
+        input_size=128,
+        output_size=96,
+        api_name="/explore",
+    )
+    wanted = expected(
+        session, open_photo(path), ("bilinear", "anyup"), input_size=128, output_size=96
+    )
+    assert [panel["column"] for panel in found] == list(wanted)
+    for panel in found:
+        image = np.asarray(Image.open(panel["image"]))
+        assert np.array_equal(image, wanted[panel["column"]].image), panel["column"]
+    assert found[-1]["origin"] and found[-1]["recipe"]["upsampler"]["name"] == "anyup"
+
+
+def upload(tmp_path, name, image, **options):
+    path = tmp_path / name
+    image.save(path, **options)
+    return path
+
+
+def bad_files(tmp_path):
+    text = tmp_path / "text.jpg"
+    text.write_text("not a photo")
+    whole = io.BytesIO()
+    Image.new("RGB", (200, 200), "red").save(whole, "JPEG")
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    return text, cut
+
+
+def test_bad_input_is_one_sentence_and_the_server_goes_on(client, tmp_path):
+    from gradio_client import handle_file
+    from gradio_client.exceptions import AppError
+
+    good = handle_file(str(example_photos()["cat"]))
+    small = {"upsamplers": ["nearest"], "input_size": 64, "output_size": 64}
+
+    def ask(**changes):
+        settings = {"photo": good, "backbones": ["efficientnet_lite0"]} | small | changes
+        return client.predict(api_name="/explore", **settings)
+
+    huge = tmp_path / "huge.png"
+    Image.new("1", (20000, 20000)).save(huge)
+    cases = [{"photo": handle_file(str(path))} for path in (*bad_files(tmp_path), huge)]
+    cases += [{"upsamplers": []}, {"components": "x"}, {"input_size": 1}, {"percentile": 80.0}]
+    cases += [{"backbones": []}]
+    for case in cases:
+        with pytest.raises(AppError) as caught:
+            ask(**case)
+        sentence = str(caught.value)
+        assert 10 < len(sentence) < 400 and "Traceback" not in sentence, case
+        assert "/tmp" not in sentence
+    unknown = ask(backbones=["resnet_of_doom"])
+    assert "resnet_of_doom" in unknown[-1]["error"]
+    values = (np.arange(6400).reshape(80, 80) * 10).astype(np.uint16)
+    deep = upload(tmp_path, "deep.tif", Image.fromarray(values))
+    dot = upload(tmp_path, "dot.png", Image.new("RGB", (1, 1), "blue"))
+    for path in (deep, dot):
+        panels = ask(photo=handle_file(str(path)))
+        assert all(panel["error"] is None for panel in panels), path.name
+    assert len(ask()) == 3
+
+
+def test_settings_survive_the_address_bar():
+    chosen = Settings(
+        "cat",
+        ("efficientnet_lite1", "efficientnet_lite0:multi"),
+        ("nearest", "jafar"),
+        320,
+        200,
+        "4-6",
+        2.5,
+        {"jafar": "untrained"},
+    )
+    assert Settings.parse(chosen.query_string()) == chosen
+    assert Settings().query_string() == ""
+    odd = Settings.parse("input_size=abc&percentile=&components=9-11&nonsense=1&upsamplers=")
+    assert odd == Settings()
+
+
+def test_menus_say_what_is_usable(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    there, missing = backbone_choices()
+    names = [name for _, name in there]
+    assert {"efficientnet_lite0", "efficientnet_lite2", "efficientnet_lite0:multi"} <= set(names)
+    assert len(missing) + len([n for n in names if ":" not in n]) >= 16
+    labels = dict((name, label) for label, name in upsampler_choices())
+    assert labels["bilinear"] == "Bilinear"

@@ -19,8 +19,11 @@ def main() -> None:
 
     from explorer.session import Session
     from explorer.ui import layout
+    from explorer.ui.settings import Settings
 
-    demo = layout.build(Session(args.device))
+    session = Session(args.device)
+    demo = layout.build(session)
+    session.backbone(Settings().backbones[0])  # the first visitor should not wait for it
     demo.queue(max_size=32, default_concurrency_limit=1)
     demo.launch(
         server_name=args.host,

@@ -10,7 +10,7 @@ import torch
 
 from explorer.backbones import load_backbone, statistics
 from explorer.core import ExplorerError, WeightsError, pick_device
-from explorer.hub import Checkpoint, Loaded, find, load
+from explorer.hub import AbsentWeightsError, Checkpoint, Loaded, find, load
 from explorer.upsamplers import UPSAMPLERS, Upsampler
 
 UNTRAINED = "untrained"
@@ -72,7 +72,7 @@ def _best(
     for row in find(name, backbone, stage, channels):
         try:
             return load(row, allow_network=allow_network)
-        except WeightsError:
+        except AbsentWeightsError:  # a damaged or tampered file is said, not skipped
             continue
     return None
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,8 +17,11 @@ from explorer.image import Photo, fit_size, resize
 from explorer.loading import load_upsampler
 from explorer.upsamplers import Resampler, Upsampler
 
+T = TypeVar("T")
+
 DEFAULT_BUDGET = 2 * 2**30
 MODEL_BUDGET = 3 * 2**30
+BAND_BYTES = 128 * 2**20  # upsampled features held at once where all channels are streamed
 MIN_SIZE, MAX_SIZE = 32, 4096
 
 
@@ -199,6 +202,31 @@ class Session:
 
         return self.results.get(("projected", tag, *self.key(options, backbone, upsampler)), make)
 
+    def kept(
+        self,
+        options: Options,
+        backbone: str,
+        upsampler: str,
+        tag: tuple[Hashable, ...],
+        make: Callable[[Resampler], T],
+    ) -> T:
+        """Return ``make(resampler)`` of a pair, kept under ``tag``: all else that it depends on."""
+
+        def run() -> T:
+            with torch.no_grad():
+                return make(self.resampler(options, backbone, upsampler).resampler)
+
+        return self.results.get(("kept", tag, *self.key(options, backbone, upsampler)), run)
+
+    def norms(self, options: Options, backbone: str, upsampler: str) -> Tensor:
+        """Return the length of every output pixel's features (1, H', W'), streamed once."""
+
+        def stream(resampler: Resampler) -> Tensor:
+            bands = [resampler.features(rows).norm(dim=1) for rows in row_bands(resampler)]
+            return torch.cat(bands, dim=1)
+
+        return self.kept(options, backbone, upsampler, ("norms",), stream)
+
     def preview(self, options: Options, backbone: str, upsampler: str, shrink: int) -> Resampler:
         """Return a resampler for an output ``shrink`` times smaller, guidance included; not
         kept.
@@ -208,6 +236,14 @@ class Session:
         with torch.no_grad():
             image = resize(self.guidance(options), size)
             return method.prepare(image, self.features(options, backbone), size)
+
+
+def row_bands(resampler: Resampler) -> list[tuple[int, int]]:
+    """Return the row ranges in which all channels can be read within BAND_BYTES."""
+    height, width = resampler.output_size
+    batch, channels = resampler.values.shape[:2]
+    band = max(1, BAND_BYTES // (batch * channels * width * 4))
+    return [(start, min(start + band, height)) for start in range(0, height, band)]
 
 
 def _settings(method: Upsampler) -> tuple[Hashable, ...]:

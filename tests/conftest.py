@@ -57,7 +57,7 @@ def find_chromium() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
+def chromium_path() -> str:
     """Path of a Chromium for Playwright's ``executable_path``; its absence fails only in CI."""
     found = find_chromium()
     if found is None:

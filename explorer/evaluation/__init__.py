@@ -1,0 +1,1 @@
+"""The published protocols on any folder of photos: probes, preservation, reconstruction, edges."""

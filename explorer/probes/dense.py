@@ -70,10 +70,7 @@ class DepthProbe(Probe):
                 f"{self.name} also reads the photo's class token, which has to be given first "
                 "(with_class_token)"
             )
-        share = F.relu(logits) + DEPTH_FLOOR
-        centres = torch.linspace(*self.span, len(logits), device=logits.device)
-        expected = torch.tensordot(centres, share, dims=1) / share.sum(dim=0)
-        return Prediction(expected)
+        return Prediction(expected_depth(logits, self.span))
 
     def with_class_token(self, token: Tensor) -> DepthProbe:
         """Return the probe for one photo, its class token (C,) folded into the bias."""
@@ -81,6 +78,13 @@ class DepthProbe(Probe):
             return self
         bias = self.bias + self.class_weight @ token.to(self.bias)
         return DepthProbe(self.weight, bias, self.span, **self._about)
+
+
+def expected_depth(logits: Tensor, span: tuple[float, float]) -> Tensor:
+    """Return the expected distance (...) of outputs (K, ...) over K bins that fill ``span``."""
+    share = F.relu(logits) + DEPTH_FLOOR
+    centres = torch.linspace(*span, len(logits), device=logits.device)
+    return torch.tensordot(centres, share, dims=1) / share.sum(dim=0)
 
 
 @PROBES.register("normals")

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.feature_cache import FeatureCache, cached_features
+from explorer.core import ImageError
 from explorer.image import center_crop_square, open_photo
 
 SIDE = 448
@@ -28,9 +29,12 @@ class Case:
 
 
 def cases(paths: list[Path], backbone, cache: FeatureCache, device: torch.device):
-    """Yield a Case per photo: centre-cropped, 448-px target, 224- and 112-px inputs."""
+    """Yield a Case per readable photo: centre-cropped, 448-px target, 224- and 112-px inputs."""
     for path in paths:
-        photo = open_photo(path)
+        try:
+            photo = open_photo(path)
+        except ImageError:
+            continue
         square = center_crop_square(photo, SIDE).to(device)
 
         def features(side: int, photo=photo):

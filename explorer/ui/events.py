@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -14,13 +14,11 @@ from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
 from explorer.ui import choices
 from explorer.ui.grid import grid_value
+from explorer.ui.page import Page
 from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
 from explorer.views import VIEWS
 from explorer.views.base import method_title
-
-if TYPE_CHECKING:
-    from explorer.ui.layout import Page
 
 log = logging.getLogger(__name__)
 TROUBLE = "Something went wrong here, not with your input; the server's log has the details."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
@@ -10,41 +9,12 @@ import gradio as gr
 from explorer.session import Session
 from explorer.ui import api, choices, events
 from explorer.ui.grid import panel_grid
+from explorer.ui.page import Page
 from explorer.ui.photo_input import photo_input
 from explorer.ui.settings import COMPONENTS, MAX_BACKBONES, Settings
 
 TITLE = "Feature Upsampling Explorer"
 CSS = (Path(__file__).parent / "static" / "page.css").read_text("utf-8")
-
-
-@dataclass(frozen=True)
-class Page:
-    """The components that events read and write."""
-
-    photo: gr.Image
-    backbones: gr.Dropdown
-    upsamplers: gr.CheckboxGroup
-    input_size: gr.Slider
-    output_size: gr.Slider
-    components: gr.Dropdown
-    percentile: gr.Slider
-    checkpoints: dict[str, gr.Dropdown]
-    grid: gr.HTML
-    status: gr.HTML
-    link: gr.Textbox
-
-    def inputs(self) -> list[gr.components.Component]:
-        """Everything a run depends on, in the order ``events`` expects."""
-        return [
-            self.photo,
-            self.backbones,
-            self.upsamplers,
-            self.input_size,
-            self.output_size,
-            self.components,
-            self.percentile,
-            *self.checkpoints.values(),
-        ]
 
 
 def build(session: Session) -> gr.Blocks:

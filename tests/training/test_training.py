@@ -240,6 +240,7 @@ def test_recipes_and_terms_nobody_knows(backbone):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_processes_equal_one_with_twice_the_batch(photos, tmp_path):
     """Accelerate under torchrun, gloo: gradients are averaged over both halves of the batch."""
     common = ["-m", "explorer", "train", "jafar", "--backbone", "efficientnet_lite0:blocks.4"]

@@ -1,0 +1,119 @@
+"""One photo ready for every method: its coarse features, the guidance image, the output size."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from explorer.backbones import Backbone
+from explorer.core import ExplorerError
+from explorer.datasets import Example
+from explorer.feature_cache import FeatureCache, cached_features
+from explorer.image import Photo, fit_size, resize
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Longer sides in pixels of what the backbone sees and of the maps that are scored.
+
+    ``output`` None scores at the maps' own size.
+    """
+
+    input: int = 448
+    output: int | None = 448
+
+    def __post_init__(self) -> None:
+        """Refuse sizes nobody can compute."""
+        for side in (self.input, self.output):
+            if side is not None and not 32 <= side <= 4096:
+                raise ExplorerError(f"sizes must be 32 to 4096 pixels, not {side}")
+
+    def output_of(self, photo: Photo) -> tuple[int, int]:
+        """Return (H, W) of the scored map."""
+        return photo.size if self.output is None else fit_size(photo.size, self.output)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A photo with features (1, C, h, w) and guidance (1, 3, H', W') at the output size."""
+
+    example: Example
+    photo: Photo
+    features: Tensor
+    guidance: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H', W') of the output."""
+        return tuple(self.guidance.shape[-2:])
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What all photos of a run share: backbone, cache, device and sizes."""
+
+    backbone: Backbone
+    cache: FeatureCache
+    device: torch.device
+    sizes: Sizes = Sizes()
+
+    @property
+    def identity(self) -> str:
+        """Everything here that changes features, for cache keys."""
+        model = self.backbone
+        return f"{model.name}:{model.stage}:{model.digest}:{self.sizes.input}"
+
+    def features(self, photo: Photo, side: int | None = None) -> Tensor:
+        """Return the coarse features (1, C, h, w) of a photo, its longer side ``side``."""
+        size = fit_size(photo.size, side or self.sizes.input, self.backbone.stride)
+        key = f"{photo.digest}:{size}"
+        image = lambda: photo.tensor(size, self.device)  # noqa: E731
+        return cached_features(self.cache, self.backbone, key, image).to(self.device)
+
+    def scene(self, example: Example) -> Scene:
+        """Open a photo and compute what every method needs."""
+        photo = example.photo()
+        guidance = resize(photo.tensor(), self.sizes.output_of(photo)).to(self.device)
+        return Scene(example, photo, self.features(photo), guidance)
+
+
+class Progress:
+    """A line on standard error now and then: what, how far, seconds per item, time left."""
+
+    def __init__(self, what: str, total: int, quiet: bool = False, period: float = 15.0):
+        self.what, self.total, self.quiet, self.period = what, total, quiet, period
+        self.done = 0
+        self.start = self.shown = time.monotonic()
+
+    def step(self) -> None:
+        """Count one more; print if the last line is old enough."""
+        self.done += 1
+        now = time.monotonic()
+        if self.quiet or (now - self.shown < self.period and self.done < self.total):
+            return
+        self.shown = now
+        pace = (now - self.start) / self.done
+        left = pace * (self.total - self.done) / 60
+        print(
+            f"{self.what} {self.done}/{self.total}  {pace:.2f} s each  {left:.0f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def wait(device: torch.device) -> float:
+    """Return the time after everything queued on the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def stamp(path: Path) -> str:
+    """Return what changes when a file does."""
+    state = path.stat()
+    return f"{path.name}:{state.st_size}:{state.st_mtime_ns}"

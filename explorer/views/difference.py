@@ -1,0 +1,104 @@
+"""Where two methods disagree: the cosine distance between their features at every pixel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from explorer.core import ExplorerError, Panel
+from explorer.session import Options, row_bands
+from explorer.views import palette
+from explorer.views.base import VIEWS, method_title
+from explorer.views.rows import Place, RowView, number
+
+ROBUST = 99.5  # percentile of the distances that gets the last colour
+
+
+@VIEWS.register("difference")
+class DifferenceView(RowView[np.ndarray]):
+    """Where two methods differ: cosine distance between their features, pixel by pixel.
+
+    Every upsampler is compared with option "reference", by default the first of them. 0 is the same
+    direction, 1 orthogonal, 2 opposite. All channels count, lengths do not, so no choice of colours
+    or components can hide a difference. Options: "high" (the last colour's distance, else the
+    largest but half a percent), "scale" ("shared" or "own").
+    """
+
+    name = "difference"
+    title = "Difference"
+
+    def methods(self, options: Options) -> tuple[str, ...]:
+        """Return everything but the reference."""
+        reference = _reference(options)
+        found = tuple(name for name in options.upsamplers if name != reference)
+        if not found:
+            raise ExplorerError("a difference needs two upsamplers; choose another one as well")
+        return found
+
+    def measure(self, place: Place) -> np.ndarray:
+        """Return the distances to the reference."""
+        return distance(place, replace(place, method=_reference(place.options)))
+
+    def scale(self, found: list[np.ndarray]) -> float:
+        """Return the distance of the last colour."""
+        return max(max(float(np.percentile(one, ROBUST)) for one in found), 1e-4)
+
+    def paint(self, place: Place, measured: np.ndarray, scale: float) -> Panel:
+        """Colour the distances."""
+        high = number(place.options, "high", None, 1e-6, 2) or scale
+        title = method_title(_reference(place.options))
+        image = palette.look_up(palette.SEQUENTIAL, measured, 0, high)
+        made = place.panel(
+            image,
+            [f"{place.column} against {title}", place.resampler.note()],
+            metrics=(
+                ("mean", f"{measured.mean():.3f}"),
+                ("95%", f"{np.percentile(measured, 95):.3f}"),
+                ("largest", f"{measured.max():.3f}"),
+            ),
+            colorbar=palette.colorbar(palette.SEQUENTIAL, 0, high, f"cosine distance to {title}"),
+            recipe=place.recipe(self.name, reference=_reference(place.options), high=high),
+        )
+        return replace(made, column=f"{place.column} vs {title}")
+
+
+def distance(first: Place, second: Place) -> np.ndarray:
+    """Return 1 - cosine between two places' features, (H', W') float32 in [0, 2].
+
+    All channels are streamed in bands of rows. Two features of length 0 are alike.
+
+    Raises:
+        ExplorerError: the features live in different spaces, or the outputs differ in size.
+    """
+    one, other = first.upsampler, second.upsampler
+    if one.space != other.space or first.backbone != second.backbone or first.size != second.size:
+        raise ExplorerError(
+            f"{first.column} and {second.column} do not give features of the same space and size, "
+            "so their difference means nothing; choose two methods of one backbone"
+        )
+    theirs = second.session.key(second.options, second.backbone, second.method)
+
+    def compute(resampler) -> np.ndarray:
+        against = second.resampler
+        parts = []
+        for rows in row_bands(resampler):
+            here, there = resampler.features(rows)[0], against.features(rows)[0]
+            lengths = here.norm(dim=0), there.norm(dim=0)
+            cosine = (here * there).sum(dim=0) / (lengths[0] * lengths[1]).clamp(min=1e-12)
+            cosine = torch.where((lengths[0] == 0) & (lengths[1] == 0), 1, cosine)
+            parts.append((1 - cosine).clamp(0, 2))
+        return torch.cat(parts).float().cpu().numpy()
+
+    return first.session.kept(
+        first.options, first.backbone, first.method, ("distance", theirs), compute
+    )
+
+
+def _reference(options: Options) -> str:
+    """Return the method that the others are compared with."""
+    name = options.view.get("reference", options.upsamplers[0])
+    if not isinstance(name, str):
+        raise ExplorerError(f"reference must be an upsampler's name, not {name!r:.40}")
+    return name

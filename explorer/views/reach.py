@@ -1,0 +1,188 @@
+"""Where everything looks: the mean position that every output pixel reads, and its spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explorer.core import Panel
+from explorer.session import Options, Session
+from explorer.upsamplers import LinearResampler
+from explorer.views import palette
+from explorer.views.base import VIEWS
+from explorer.views.rows import Place, RowView, choice, number
+
+KINDS = ("mean", "position", "spread")
+KEY = "Colour key"
+ROBUST = 99.5  # percentile of the offsets that gets the rim's colour
+DIRECTIONS = (("right", 0, 1), ("up", -1, 0), ("left", 0, -1), ("down", 1, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """Per output pixel, in cells: (H', W') float32 mean position minus its own, and the spread."""
+
+    down: np.ndarray
+    right: np.ndarray
+    spread: np.ndarray
+    grid: tuple[int, int]
+
+    def nbytes(self) -> int:
+        """Return the bytes held."""
+        return self.down.nbytes + self.right.nbytes + self.spread.nbytes
+
+
+@VIEWS.register("reach")
+class ReachView(RowView[Reach]):
+    """Where everything looks: each pixel coloured by the position it reads, or by its spread.
+
+    Option "what": "mean" (default) colours the step from a pixel to the mean position that it
+    reads: hue is the direction, colour the distance, white none. Seams, windows and leaks across
+    edges stand out because nothing else is drawn. "position" colours the mean position itself,
+    "spread" the standard deviation around it. "window_ratio" sets AnyUp's window live, "scale" is
+    "shared" or "own", "reach" fixes the last colour's distance in cells. Exact: coordinates are
+    carried through the method's linear map.
+    """
+
+    name = "reach"
+    title = "Where everything looks"
+
+    def opening(self, session: Session, options: Options, label: str) -> Iterator[Panel]:
+        """Yield the photo and what the colours mean."""
+        yield from super().opening(session, options, label)
+        if _what(options) != "spread":
+            yield self.key(Place(session, options, "", label, ""), None)
+
+    def measure(self, place: Place) -> Reach:
+        """Return the place's map, computed once."""
+        ratio = number(place.options, "window_ratio", None, 0, 1)
+        resampler = place.linear(ratio)
+        return place.session.kept(
+            place.options,
+            place.backbone,
+            place.method,
+            ("reach", ratio),
+            lambda _: reach(resampler),
+        )
+
+    def scale(self, found: list[Reach]) -> tuple[float, float]:
+        """Return the offset of the rim's colour and the largest spread, in cells."""
+        offsets = [np.percentile(np.hypot(one.down, one.right), ROBUST) for one in found]
+        spreads = [np.percentile(one.spread, ROBUST) for one in found]
+        return max(float(max(offsets)), 0.5), max(float(max(spreads)), 1e-3)
+
+    def key(self, place: Place, scale: tuple[float, float] | None) -> Panel | None:
+        """Return the wheel, or the grid's own colours, at the shape of the output."""
+        what = _what(place.options)
+        if what == "spread":
+            return None
+        height, width = place.size
+        rows, cols = np.mgrid[0:height, 0:width].astype(np.float32)
+        rows, cols = rows + 0.5 - height / 2, cols + 0.5 - width / 2
+        if what == "position":
+            image = palette.wheel(2 * rows / height, 2 * cols / width)
+            return Panel(place.label, KEY, image, "the colour of each position")
+        radius = 0.46 * min(height, width)
+        image = palette.wheel(rows / radius, cols / radius)
+        image[np.hypot(rows, cols) > radius] = 255
+        rim = _reach(place.options, scale)
+        until = f"rim: {rim:.2g} cells or more" if rim else "rim: the method's largest"
+        return Panel(place.label, KEY, image, f"direction and distance from a pixel; {until}")
+
+    def paint(self, place: Place, measured: Reach, scale: tuple[float, float]) -> Panel:
+        """Colour the chosen part of the map."""
+        what = _what(place.options)
+        rim = _reach(place.options, scale)
+        distance = np.hypot(measured.down, measured.right)
+        notes = [place.windowed(number(place.options, "window_ratio", None, 0, 1)).note()]
+        parts = {}
+        if what == "mean":
+            image = palette.wheel(measured.down / rim, measured.right / rim)
+            notes.append(f"step to the mean position read, full colour at {rim:.2g} cells")
+            parts["legend"] = tuple(
+                (name, palette.tuples(palette.wheel([down], [right]))[0])
+                for name, down, right in DIRECTIONS
+            )
+        elif what == "position":
+            image = palette.wheel(*_absolute(measured))
+            notes.append("mean position read, from the middle of the photo")
+        else:
+            top = scale[1]
+            image = palette.look_up(palette.SEQUENTIAL, measured.spread, 0, top)
+            parts["colorbar"] = palette.colorbar(
+                palette.SEQUENTIAL, 0, top, "spread of what a pixel reads (cells)"
+            )
+            notes.append("standard deviation of the positions read")
+        if not place.upsampler.convex:
+            notes.append("some weights are negative; divided by their sum")
+        return place.panel(
+            image,
+            notes,
+            metrics=(
+                ("mean step", f"{distance.mean():.2f} cells"),
+                ("mean spread", f"{measured.spread.mean():.2f} cells"),
+            ),
+            recipe=place.recipe(self.name, what=what, rim_cells=rim, largest_spread=scale[1]),
+            **parts,
+        )
+
+
+def reach(resampler: LinearResampler, batch: int = 0) -> Reach:
+    """Return the first two moments of what every output pixel reads, exactly, in one pass.
+
+    Rows are divided by their sum, which is one for convex methods. Negative variances, which
+    negative weights allow, become 0.
+    """
+    values = resampler.values
+    height, width = resampler.grid
+    # From the middle of the grid: smaller squares, less cancellation.
+    rows = torch.arange(height, device=values.device, dtype=values.dtype) - (height - 1) / 2
+    cols = torch.arange(width, device=values.device, dtype=values.dtype) - (width - 1) / 2
+    down, right = rows[:, None].expand(height, width), cols.expand(height, width)
+    channels = torch.stack([down, right, down**2 + right**2, torch.ones_like(down)])
+    with torch.no_grad():
+        carried = resampler.apply(channels.expand(values.shape[0], -1, -1, -1))[batch]
+    total = carried[3]
+    safe = torch.where(total.abs() < 1e-6, torch.ones_like(total), total)
+    mean_row, mean_col, square = carried[:3] / safe
+    spread = (square - mean_row**2 - mean_col**2).clamp(min=0).sqrt()
+    own_row, own_col = (
+        _centres(cells, outputs, values)
+        for cells, outputs in zip(resampler.grid, resampler.output_size, strict=True)
+    )
+    return Reach(
+        (mean_row - own_row[:, None]).float().cpu().numpy(),
+        (mean_col - own_col).float().cpu().numpy(),
+        spread.float().cpu().numpy(),
+        (height, width),
+    )
+
+
+def _centres(cells: int, outputs: int, like: Tensor) -> Tensor:
+    """Return the output pixels' centres in cells, from the middle of the grid."""
+    index = torch.arange(outputs, device=like.device, dtype=like.dtype)
+    return (index + 0.5) * cells / outputs - cells / 2
+
+
+def _absolute(found: Reach) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean positions, -1 to 1 from edge to edge of the photo."""
+    parts = []
+    for axis, (step, cells) in enumerate(zip((found.down, found.right), found.grid, strict=True)):
+        outputs = step.shape[axis]
+        own = (np.arange(outputs, dtype=np.float32) + 0.5) * 2 / outputs - 1
+        parts.append(step * 2 / cells + (own[:, None] if axis == 0 else own[None]))
+    return parts[0], parts[1]
+
+
+def _what(options: Options) -> str:
+    return choice(options, "what", KINDS)
+
+
+def _reach(options: Options, scale: tuple[float, float] | None) -> float | None:
+    """Return the distance in cells that gets the rim's colour."""
+    fixed = number(options, "reach", None, 1e-3, 1e4)
+    return fixed or (None if scale is None else scale[0])

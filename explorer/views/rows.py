@@ -1,0 +1,242 @@
+"""Views whose methods share one colour scale: measure every method of a row, agree, then paint."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+
+from explorer.core import ExplorerError, Panel
+from explorer.image import Photo
+from explorer.session import Options, Session
+from explorer.upsamplers import LinearResampler, Resampler, Upsampler
+from explorer.upsamplers.anyup import AnyUp
+from explorer.views.base import View, error_panel, method_title, photo_panel
+
+M = TypeVar("M")
+
+PATIENCE = 0.4  # seconds after which a method is shown before the others are known
+SHARED, OWN = "shared", "own"
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """One backbone x upsampler pair of a screen; ``options`` has the photo of this place's row."""
+
+    session: Session
+    options: Options
+    backbone: str
+    label: str  # of the row
+    method: str
+
+    @property
+    def upsampler(self) -> Upsampler:
+        """The upsampler with its weights."""
+        return self.session.upsampler(self.method, self.backbone, self.options)
+
+    @property
+    def resampler(self) -> Resampler:
+        """The prepared resampler."""
+        return self.session.resampler(self.options, self.backbone, self.method).resampler
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H', W') of the output."""
+        return self.options.output
+
+    @property
+    def query(self) -> tuple[int, int]:
+        """The query (row, col) on the output grid: the middle until somebody picks one."""
+        return self.options.query or (self.size[0] // 2, self.size[1] // 2)
+
+    @property
+    def column(self) -> str:
+        """The method's name as papers write it."""
+        return method_title(self.method)
+
+    def windowed(self, ratio: float | None) -> Resampler:
+        """Return the resampler; AnyUp's under windows of another half-width if ``ratio`` is given."""
+        made, own = self.resampler, self.upsampler
+        if ratio is None or not isinstance(own, AnyUp) or ratio == own.window_ratio:
+            return made
+        seen = f"window ±{ratio:g}" if ratio > 0 else "no window"
+        trained = f"±{own.window_ratio:g}" if own.window_ratio > 0 else "none"
+        return made.with_window(ratio, f"{seen} set here, the checkpoint's is {trained}")
+
+    def linear(self, ratio: float | None = None) -> LinearResampler:
+        """Return ``windowed(ratio)`` if it treats channels alike; raises ExplorerError if not."""
+        made = self.windowed(ratio)
+        if not isinstance(made, LinearResampler):
+            raise ExplorerError(
+                f"{self.column} treats channels differently, so no single position says what a "
+                "pixel reads; choose another method"
+            )
+        return made
+
+    def marker(self) -> tuple[float, float]:
+        """The query pixel's centre as fractions of the picture."""
+        (row, col), (height, width) = self.query, self.size
+        return (row + 0.5) / height, (col + 0.5) / width
+
+    def recipe(self, view: str, **settings: Any) -> dict[str, Any]:
+        """Return what is needed to make a panel of this place again, JSON-serialisable."""
+        model, method = self.session.backbone(self.backbone), self.upsampler
+        return {
+            "view": view,
+            "photo": {"name": self.options.photo.name, "sha256": self.options.photo.digest},
+            "backbone": {"name": self.backbone, "origin": model.origin, "sha256": model.digest},
+            "upsampler": {
+                "name": method.name,
+                "checkpoint": method.checkpoint,
+                "origin": method.origin,
+                "sha256": method.digest,
+            },
+            "output_size": list(self.size),
+        } | settings
+
+    def panel(self, image: np.ndarray, notes: Sequence[str], **parts: Any) -> Panel:
+        """Return a panel of this place; the checkpoint comes first in the caption."""
+        method = self.upsampler
+        notes = [method.checkpoint if method.trained else "", *notes]
+        caption = " · ".join(note for note in notes if note)
+        return Panel(self.label, self.column, image, caption, method.origin, **parts)
+
+
+def row_label(session: Session, backbone: str) -> str:
+    """Return a backbone's name as papers write it, with the stage if one was chosen."""
+    model = session.backbone(backbone)
+    return model.title if ":" not in backbone else f"{model.title} {model.stage}"
+
+
+class RowView(View, Generic[M]):
+    """A view in three steps, so that all methods of a backbone can share one colour scale.
+
+    The view's option "scale" is "shared" (default) or "own". While slow methods are computed,
+    those that are ready are shown with a scale of their own.
+    """
+
+    @abstractmethod
+    def measure(self, place: Place) -> M:
+        """Return the numbers of a place, everything slow included; runs without gradients."""
+
+    @abstractmethod
+    def scale(self, found: list[M]) -> Any:
+        """Return the scale that suits all of these measurements."""
+
+    @abstractmethod
+    def paint(self, place: Place, measured: M, scale: Any) -> Panel:
+        """Return a measurement as a picture."""
+
+    def photos(self, options: Options) -> list[tuple[str, Options]]:
+        """Return a backbone's rows: what is appended to the label, and the options."""
+        return [("", options)]
+
+    def opening(self, session: Session, options: Options, label: str) -> Iterator[Panel]:
+        """Yield what stands left of the methods."""
+        yield photo_panel(session, options, label)
+
+    def key(self, place: Place, scale: Any) -> Panel | None:
+        """Return a panel that explains the colours, if a colour bar cannot.
+
+        ``scale`` is None if every panel has its own.
+        """
+        return None
+
+    def methods(self, options: Options) -> tuple[str, ...]:
+        """Return the upsamplers that have a panel each."""
+        return options.upsamplers
+
+    def stream(self, session: Session, options: Options) -> Iterator[Panel]:
+        """Yield panels as they become ready; once all are, those drawn on another scale again."""
+        shared = choice(options, "scale", (SHARED, OWN)) == SHARED
+        methods = self.methods(options)
+        for backbone in options.backbones:
+            found: list[tuple[Place, M]] = []
+            try:
+                title = row_label(session, backbone)
+                rows = [(title + tail, chosen) for tail, chosen in self.photos(options)]
+                for label, chosen in rows:
+                    yield from self.opening(session, chosen, label)
+                    session.features(chosen, backbone)
+            except ExplorerError as error:
+                yield error_panel(backbone, "Photo", options.output, error)
+                continue
+            for label, chosen in rows:
+                for method in methods:
+                    place = Place(session, chosen, backbone, label, method)
+                    start = time.perf_counter()
+                    try:
+                        with torch.no_grad():
+                            measured = self.measure(place)
+                    except ExplorerError as error:
+                        yield error_panel(label, place.column, place.size, error)
+                        continue
+                    found.append((place, measured))
+                    last = label == rows[-1][0] and method == methods[-1]
+                    if not shared:
+                        yield self.paint(place, measured, self.scale([measured]))
+                    elif not last and time.perf_counter() - start > PATIENCE:
+                        panel = self.paint(place, measured, self.scale([measured]))
+                        note = "colour scale not yet shared"
+                        yield replace(panel, caption=f"{panel.caption} · {note}")
+            yield from self._final(found, shared)
+
+    def _final(self, found: list[tuple[Place, M]], shared: bool) -> Iterator[Panel]:
+        if not found:
+            return
+        scale = self.scale([measured for _, measured in found])
+        explained = set()
+        for place, measured in found:
+            if place.label not in explained:
+                explained.add(place.label)
+                key = self.key(place, scale if shared else None)
+                if key is not None:
+                    yield key
+            if shared:
+                yield self.paint(place, measured, scale)
+
+
+# --- reading a view's own options, which may come from anybody ---
+
+
+def choice(options: Options, name: str, choices: Sequence[str], default: str | None = None) -> str:
+    """Return options.view[name], one of ``choices``, by default the first or ``default``."""
+    value = options.view.get(name, default or choices[0])
+    if value not in choices:
+        raise ExplorerError(f"{name} must be one of {', '.join(choices)}, not {str(value)[:40]!r}")
+    return value
+
+
+def number(
+    options: Options, name: str, default: float | None, low: float, high: float
+) -> float | None:
+    """Return options.view[name] as a float between ``low`` and ``high``."""
+    value = options.view.get(name, default)
+    if value is None:
+        return None
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not low <= value <= high:
+        shown = str(options.view.get(name))[:40]
+        raise ExplorerError(f"{name} must be a number from {low:g} to {high:g}, not {shown!r}")
+    return value
+
+
+def percent(share: float) -> str:
+    """Return a share as text that does not hide small amounts behind a zero."""
+    if share == 0:
+        return "0%"
+    return "<0.1%" if abs(share) < 0.001 else f"{100 * share:.1f}%"
+
+
+def photo_recipe(photo: Photo) -> dict[str, Any]:
+    """Return what names a photo: file name, digest and size."""
+    return {"name": photo.name, "sha256": photo.digest, "size": list(photo.size)}

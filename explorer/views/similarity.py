@@ -1,0 +1,143 @@
+"""How much every pixel's feature resembles the query pixel's, in the same photo or another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from explorer.core import Panel
+from explorer.image import Photo
+from explorer.session import Options, Session
+from explorer.views import palette
+from explorer.views.attention import backdrop
+from explorer.views.base import VIEWS
+from explorer.views.rows import Place, RowView, number, percent, photo_recipe
+
+ROBUST = 1.0  # percentile of the cosines that gets the first colour
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """Cosine (H', W') float32 with the query's feature, and the pixel (row, col) most like it."""
+
+    cosine: np.ndarray
+    best: tuple[int, int]
+
+    def nbytes(self) -> int:
+        """Return the bytes held."""
+        return self.cosine.nbytes
+
+
+@VIEWS.register("similarity")
+class SimilarityView(RowView[Similarity]):
+    """Cosine similarity of every pixel with the query pixel, per method; a second photo if given.
+
+    Each method's pixels are compared with the query's feature upsampled by the same method. A
+    second photo gets a row of its own per backbone with the best match marked. Options:
+    "threshold" (-1 to 1, pixels below fade to grey), "opacity" (0 to 1, of the map over the photo),
+    "low" (-1 to 1, the cosine of the first colour; without it the smallest percent), "scale"
+    ("shared" or "own").
+    """
+
+    name = "similarity"
+    title = "Similarity"
+
+    def __init__(self, second: Photo | None = None):
+        self.second = second
+
+    def photos(self, options: Options) -> list[tuple[str, Options]]:
+        """Return the query's photo and the second one."""
+        self.asked = options
+        rows = [("", options)]
+        if self.second is not None:
+            rows.append((f" → {self.second.name}", options.with_photo(self.second)))
+        return rows
+
+    def opening(self, session: Session, options: Options, label: str) -> Iterator[Panel]:
+        """Yield the photo, with the query if it is the query's."""
+        for panel in super().opening(session, options, label):
+            if options is not self.asked:
+                yield replace(panel, caption=f"{panel.caption} · best matches marked")
+                continue
+            place = Place(session, options, "", label, "")
+            row, col = place.query
+            caption = f"query: row {row}, column {col}"
+            yield replace(panel, marker=place.marker(), caption=caption)
+
+    def measure(self, place: Place) -> Similarity:
+        """Return the place's cosines with the query of the first photo."""
+        asked = place if place.options is self.asked else replace(place, options=self.asked)
+        return similarity(asked, place)
+
+    def scale(self, found: list[Similarity]) -> float:
+        """Return the cosine of the first colour."""
+        lowest = min(float(np.percentile(one.cosine, ROBUST)) for one in found)
+        return min(float(np.floor(20 * lowest) / 20), 0.9)
+
+    def paint(self, place: Place, measured: Similarity, scale: float) -> Panel:
+        """Draw the cosines, greyed below the threshold, with the query or the best match."""
+        options, cosine = place.options, measured.cosine
+        low = number(options, "low", None, -1, 0.99)
+        low = scale if low is None else low
+        threshold = number(options, "threshold", None, -1, 1)
+        opacity = number(options, "opacity", 1.0, 0, 1)
+        image = palette.look_up(palette.SEQUENTIAL, cosine, low, 1)
+        base = backdrop(place)
+        if opacity < 1:
+            image = (image * np.float32(opacity) + base * np.float32(1 - opacity)).astype(np.uint8)
+        shown = []
+        if threshold is not None:
+            image[cosine < threshold] = base[cosine < threshold]
+            shown.append(("above", percent(float((cosine >= threshold).mean()))))
+        notes = [place.resampler.note()]
+        if threshold is not None:
+            notes.append(f"grey below {threshold:g}")
+        here = options is self.asked
+        point = self.asked.query or Place(place.session, self.asked, "", "", "").query
+        if not here:
+            row, col = measured.best
+            point = measured.best
+            shown.append(("best", f"{cosine[row, col]:.3f} at {row}, {col}"))
+        shown.append(("mean", f"{cosine.mean():.2f}"))
+        height, width = cosine.shape
+        return place.panel(
+            image,
+            notes,
+            metrics=tuple(shown),
+            colorbar=palette.colorbar(
+                palette.SEQUENTIAL, low, 1, "cosine with the query pixel's feature"
+            ),
+            marker=((point[0] + 0.5) / height, (point[1] + 0.5) / width),
+            recipe=place.recipe(
+                self.name,
+                query=list(Place(place.session, self.asked, "", "", "").query),
+                query_photo=photo_recipe(self.asked.photo),
+                threshold=threshold,
+                opacity=opacity,
+                low=low,
+            ),
+        )
+
+
+def similarity(asked: Place, seen: Place) -> Similarity:
+    """Return the cosine of every pixel of ``seen`` with the query pixel of ``asked``.
+
+    The dot product is one projected channel, the length of each pixel's feature is streamed once
+    and kept; features of length 0 are like nothing.
+    """
+    tag = ("cosine", asked.options.photo.digest, asked.query)
+
+    def compute(resampler) -> Similarity:
+        feature = asked.resampler.pixel(*asked.query)
+        unit = feature / feature.norm().clamp(min=1e-12)
+        dot = resampler.project(unit[None])[0, 0]
+        norms = seen.session.norms(seen.options, seen.backbone, seen.method)[0]
+        cosine = torch.where(norms > 1e-12, dot / norms.clamp(min=1e-12), 0).clamp(-1, 1)
+        best = int(cosine.argmax())
+        found = cosine.float().cpu().numpy()
+        return Similarity(found, divmod(best, found.shape[1]))
+
+    return seen.session.kept(seen.options, seen.backbone, seen.method, tag, compute)

@@ -6,23 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.core import ExplorerError
-from explorer.palette import Colour, class_colours
+
+Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class ClassSet:
-    """Class names by number, with one colour each."""
+    """Class names by number; ``colours`` is one per class, or () if nobody chose any."""
 
     names: tuple[str, ...]
     colours: tuple[Colour, ...] = ()
 
     def __post_init__(self) -> None:
-        """Fill in colours; refuse names that could not be told apart."""
+        """Refuse names that could not be told apart."""
         if not self.names or len(set(self.names)) != len(self.names):
             raise ExplorerError("a set of classes needs one name per class, each used once")
-        if not self.colours:
-            object.__setattr__(self, "colours", class_colours(len(self.names)))
-        if len(self.colours) != len(self.names):
+        if len(self.colours) not in (0, len(self.names)):
             raise ExplorerError(
                 f"{len(self.names)} classes need as many colours, not {len(self.colours)}"
             )

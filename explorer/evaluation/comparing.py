@@ -53,8 +53,8 @@ class Reconstruction(Comparison):
     """Features of a small photo, upsampled, against the backbone's of the large one; consistency.
 
     The small photo is the large one shrunk by 2 and by 4; the guidance is the large one. Cosine per
-    cell, averaged; L2 as a share of the mean norm. Consistency: the large photo's features upsampled
-    to the output size and averaged back to their grid.
+    cell, averaged; L2 as a share of the mean norm. Consistency: the large photo's features
+    upsampled to the output size and averaged back to their grid.
     """
 
     name = "reconstruction"
@@ -167,7 +167,7 @@ def precision(score: Tensor, truth: tuple[np.ndarray, np.ndarray]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One row: per-photo values (images,) by column, and mean seconds; ``method`` None: the photo."""
+    """One row: per-photo values (images,) by column, mean seconds; ``method`` None: the photo."""
 
     method: Method | None
     values: dict[str, np.ndarray]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from explorer.core import ExplorerError
 from explorer.datasets import IGNORE, ClassSet
-from explorer.palette import Colour
+from explorer.datasets.classes import Colour
 from explorer.probes.base import Prediction
 from explorer.probes.dense import SegmentationProbe
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer.feature_cache import FeatureCache, cached_features
 from explorer.core import ImageError
+from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import center_crop_square, open_photo
 
 SIDE = 448

@@ -65,10 +65,9 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
 
     outputs = [page.grid, page.status, page.link]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    demo.load(restore, None, page.inputs(), **quiet).then(run, page.inputs(), outputs, **quiet)
+    demo.load(restore, None, page.inputs(), **quiet)  # the photo it sets starts the first run
     changed = [
-        page.photo.input,
-        page.photo.clear,
+        page.photo.change,  # not "clear": it comes before the value has gone
         page.backbones.input,
         page.upsamplers.input,
         page.input_size.release,

@@ -21,6 +21,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SLOWEST = 120_000  # ms: a busy machine takes half a minute to open a page
 LOCAL = {"127.0.0.1", "localhost", "", None}  # data: and blob: addresses have no host
 
 
@@ -87,6 +88,7 @@ def visit(chromium: Any, context: Any) -> Iterator[Callable[..., Any]]:
             page = chromium.new_context(**options).new_page()
         else:
             page = context.new_page()
+        page.set_default_timeout(SLOWEST)
         page.outside, page.complaints = [], []
         page.on(
             "request",

@@ -62,7 +62,7 @@ def test_uploading_a_photo_and_things_that_are_none(address, visit, tmp_path):
     bad = tmp_path / "text.jpg"
     bad.write_text("this is no photo")
     upload = page.locator("#photo input[type=file]")
-    page.locator("#photo .icon-button-wrapper button").last.click()
+    page.locator("#photo [aria-label='Remove Image']").click()
     page.wait_for_selector("#status .status.error")
     assert "choose a photo" in page.inner_text("#status")
     upload.first.set_input_files(str(bad))
@@ -71,7 +71,7 @@ def test_uploading_a_photo_and_things_that_are_none(address, visit, tmp_path):
     )
     assert "Traceback" not in page.content()
     page.complaints.clear()  # the browser could not show the file either, and says so
-    page.locator("#photo .icon-button-wrapper button").last.click()
+    page.locator("#photo [aria-label='Remove Image']").click()
     page.wait_for_function("document.querySelector('#status').innerText.includes('choose')")
     good = tmp_path / "tall.png"
     rng = np.random.default_rng(0)

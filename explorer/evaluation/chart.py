@@ -1,0 +1,74 @@
+"""A dot chart of the main scores: methods down the side, one panel per score and kind of probe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from explorer.evaluation.tables import Table
+
+METHOD, CONTROL, LINE = "#1f5fa8", "#8a8f98", "#c9ccd1"
+
+
+def chart(tables: list[Table], title: str, out: Path) -> None:
+    """Draw the main columns of every table; bars are the spread over seeds (or the 95% interval).
+
+    The dashed line is bilinear; controls are grey.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = [(table, column) for table in tables for column in table.columns if column.main]
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    longest = max(len(table.rows) for table, _ in panels)
+    size = (1.6 + 4.2 * columns, 0.7 + rows * (1.0 + 0.34 * longest))
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).flatten()
+    for place, (table, column) in enumerate(panels):
+        _panel(grid[place], table, column, first=place % columns == 0)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(out)
+
+
+def _panel(axes, table: Table, column, first: bool) -> None:
+    shown = [row for row in table.rows if np.isfinite(row.cells[column.key].mean)]
+    for place, row in enumerate(shown):
+        cell = row.cells[column.key]
+        colour = CONTROL if row.control else METHOD
+        mean = column.scale * cell.mean
+        bars = None
+        if cell.spread is not None:
+            bars = column.scale * cell.spread
+        elif cell.interval and cell.difference:
+            low, high = cell.interval
+            bars = [
+                [column.scale * (cell.difference - low)],
+                [column.scale * (high - cell.difference)],
+            ]
+        axes.errorbar(mean, place, xerr=bars, fmt="o", ms=5, color=colour, capsize=2, lw=1.2)
+        axes.annotate(
+            column.show(cell.mean),
+            (mean, place),
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=7,
+            color=colour,
+        )
+        if row.key == "bilinear":
+            axes.axvline(mean, color=LINE, ls="--", lw=1, zorder=0)
+    axes.set_yticks(range(len(shown)), [row.title for row in shown] if first else [], fontsize=8)
+    axes.set_ylim(len(shown) - 0.4, -0.8)
+    axes.margins(x=0.12)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.grid(axis="x", color="#eef0f2")
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    better = "higher is better" if column.higher else "lower is better"
+    axes.set_title(f"{column.head} ({better})\n{table.title}", fontsize=8, loc="left")

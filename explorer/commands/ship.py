@@ -11,7 +11,7 @@ HELP = "score a finished run and write its card"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("run", type=Path, help="the weights that train wrote")
+    parser.add_argument("weights", type=Path, help="the weights that train wrote")
     parser.add_argument("--data", required=True, type=Path, help="the photos it was trained on")
     parser.add_argument("--backbones", help="NAME[:STAGE],... to score on; default: the run's own")
     parser.add_argument("--out", type=Path, default=Path("checkpoints"))
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from explorer.training.photos import photo_paths, split
     from explorer.training.shipping import read_run, scores, ship
 
-    found = read_run(args.run)
+    found = read_run(args.weights)
     recipe = found["recipe"]
     train, held_out = split(photo_paths(args.data), args.held_out)
     device = pick_device(args.device)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         upsampler = load_upsampler(
             recipe["method"],
             channels=backbone.dim,
-            checkpoint=args.run,
+            checkpoint=args.weights,
             options=dict(recipe["options"]),
             device=device,
         )
@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
         scored[name] = scores(upsampler, backbone, photos, FeatureCache(args.cache), progress)
         print(f"\n{name}: {scored[name]}")
     target = ship(
-        args.run,
+        args.weights,
         args.out,
-        args.name or args.run.stem,
+        args.name or args.weights.stem,
         found,
         scored,
         width,

@@ -60,12 +60,14 @@ def score(upsampler, case: Case) -> dict[int, float]:
     }
 
 
+@torch.enable_grad()
 def ceiling(case: Case, factor: int, reach: int = 5, steps: int = 60) -> float:
     """Return the cosine of the best convex combination of the nearest ``reach`` x ``reach`` cells,
     per position.
 
     Found by gradient ascent on softmax weights: what no convex method with that reach can exceed
-    (up to the optimiser's remainder).
+    (up to the optimiser's remainder). The cosine of a mix needs only the cells' products with the
+    target and with each other, so channels are summed once.
     """
     values, target = case.inputs[factor], case.target
     height, width = target.shape[-2:]
@@ -74,12 +76,15 @@ def ceiling(case: Case, factor: int, reach: int = 5, steps: int = 60) -> float:
     cols = _near(width, grid[1], reach, values.device)
     cells = values[0][:, rows[:, None, :, None], cols[None, :, None, :]].flatten(3)
     unit = F.normalize(target[0], dim=0)
-    weights = (F.cosine_similarity(cells, unit[..., None], dim=0) * 20).detach().requires_grad_()
+    toward = torch.einsum("chwn,chw->hwn", cells, unit)
+    gram = torch.einsum("chwn,chwm->hwnm", cells, cells)
+    weights = (toward / gram.diagonal(dim1=2, dim2=3).sqrt() * 20).detach().requires_grad_()
     optimiser = torch.optim.Adam([weights], lr=0.3)
     best = -1.0
     for _ in range(steps):
-        mixed = (cells * weights.softmax(dim=-1)).sum(dim=-1)
-        found = F.cosine_similarity(mixed, unit, dim=0).mean()
+        mix = weights.softmax(dim=-1)
+        length = torch.einsum("hwn,hwnm,hwm->hw", mix, gram, mix).clamp(min=1e-12).sqrt()
+        found = ((mix * toward).sum(dim=-1) / length).mean()
         best = max(best, found.item())
         optimiser.zero_grad()
         (-found * height * width).backward()

@@ -35,14 +35,13 @@ def expose(session: Session) -> None:
         """
         try:
             chosen = Settings(
-                None,
-                tuple(backbones),
-                tuple(upsamplers),
-                input_size,
-                output_size,
-                components,
-                percentile,
-                {str(k): str(v) for k, v in checkpoints.items()},
+                backbones=tuple(backbones),
+                upsamplers=tuple(upsamplers),
+                input_size=input_size,
+                output_size=output_size,
+                components=components,
+                percentile=percentile,
+                checkpoints={str(k): str(v) for k, v in checkpoints.items()},
             )
             options = chosen.options(read_photo((photo or {}).get("path")))
             return [described(panel) for panel in VIEWS.create("pca").render(session, options)]

@@ -7,11 +7,11 @@ from pathlib import Path
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
 from explorer.hub import checkpoints, local_file
 from explorer.hub.network import offline, reachable
+from explorer.ui.page import AUTOMATIC
 from explorer.upsamplers import UPSAMPLERS
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 HUB = "https://huggingface.co"
-AUTOMATIC = "best available"
 MULTI_STAGES = (("blocks.4", "112 ch"), ("multi", "624 ch"))
 
 

@@ -1,4 +1,4 @@
-"""What happens when: settings change, panels stream in, the address follows."""
+"""What happens when: settings change, points are picked, panels stream in, the address follows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import gradio as gr
 from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
 from explorer.ui import choices
-from explorer.ui.grid import grid_value
+from explorer.ui.grid import grid_value, on_pick, read_click
 from explorer.ui.page import Page
 from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
@@ -22,64 +22,45 @@ from explorer.views.base import method_title
 
 log = logging.getLogger(__name__)
 TROUBLE = "Something went wrong here, not with your input; the server's log has the details."
+POINTED = ("attention", "similarity")  # the views that show something about the query
 
 
 def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     """Wire the page: the address is read once, then every change runs the grid again."""
 
-    def settings(values: tuple[Any, ...]) -> Settings:
-        (backbones, upsamplers, input_size, output_size, components, percentile, *chosen) = values
-        named = dict(zip(page.checkpoints, chosen, strict=True))
-        return Settings(
-            None,
-            tuple(backbones or ()),
-            tuple(name for name in VIEW_ORDER if name in (upsamplers or ())),
-            int(input_size),
-            int(output_size),
-            components,
-            float(percentile),
-            {k: v for k, v in named.items() if v and v != choices.AUTOMATIC},
-        )
-
-    def run(photo: str | None, *values: Any) -> Iterator[tuple[Any, Any, Any]]:
-        chosen = settings(values)
-        link = "?" + Settings.query_string(_with_example(chosen, photo))
+    def run(photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
+        chosen = _with_example(page.settings(*values), photo)
+        link = "?" + chosen.query_string()
         for grid, status in stream(session, photo, chosen):
-            yield grid, status, link
+            yield grid, status, link, chosen.query
+
+    def pick(picked: Any, photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
+        try:
+            click = read_click(picked)
+        except ExplorerError as error:
+            yield gr.skip(), {"text": str(error), "kind": "error"}, gr.skip(), gr.skip()
+            return
+        values = ((click.row, click.col), *values[1:])
+        if page.settings(*values).view in POINTED:
+            yield from run(photo, *values)
+            return
+        chosen = _with_example(page.settings(*values), photo)
+        yield gr.skip(), gr.skip(), "?" + chosen.query_string(), chosen.query
 
     def restore(request: gr.Request) -> tuple[Any, ...]:
         found = Settings.parse(dict(request.query_params))
         examples = choices.example_photos()
         name = found.example if found.example in examples else next(iter(examples), None)
-        weights = [found.checkpoints.get(m, choices.AUTOMATIC) for m in page.checkpoints]
-        return (
-            str(examples[name]) if name else None,
-            list(found.backbones),
-            list(found.upsamplers),
-            found.input_size,
-            found.output_size,
-            found.components,
-            found.percentile,
-            *weights,
-        )
+        return (str(examples[name]) if name else None, *page.values(found))
 
-    outputs = [page.grid, page.status, page.link]
+    outputs = [page.grid, page.status, page.link, page.query]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     demo.load(restore, None, page.inputs(), **quiet)  # the photo it sets starts the first run
-    changed = [
-        page.photo.change,  # not "clear": it comes before the value has gone
-        page.backbones.input,
-        page.upsamplers.input,
-        page.input_size.release,
-        page.output_size.release,
-        page.components.input,
-        page.percentile.release,
-        *(weights.input for weights in page.checkpoints.values()),
-    ]
+    changed = [page.photo.change]  # not "clear": it comes before the value has gone
+    for field in (*page.fields.values(), *page.checkpoints.values()):
+        changed.append(field.release if isinstance(field, gr.Slider) else field.input)
     gr.on(changed, run, page.inputs(), outputs, trigger_mode="always_last", **quiet)
-
-
-VIEW_ORDER = [name for _, name in choices.upsampler_choices()]
+    on_pick(page.grid, pick, page.inputs(), outputs, api_visibility="private")
 
 
 def stream(
@@ -93,9 +74,9 @@ def stream(
         return
     panels: dict[tuple[str, str], Panel] = {}
     try:
-        for panel in VIEWS.create("pca").stream(session, options):
+        for panel in VIEWS.create(chosen.view).stream(session, options):
             panels[panel.row, panel.column] = panel
-            yield show(session, options, panels)
+            yield show(session, options, panels, chosen)
     except ExplorerError as error:
         yield gr.skip(), {"text": str(error), "kind": "error"}
     except Exception:
@@ -104,43 +85,64 @@ def stream(
 
 
 def show(
-    session: Session, options: Options, panels: dict[tuple[str, str], Panel]
+    session: Session,
+    options: Options,
+    panels: dict[tuple[str, str], Panel],
+    chosen: Settings,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the grid with what is still missing marked, and a status line."""
-    columns = ["Photo", "Coarse", *(method_title(name) for name in options.upsamplers)]
+    methods = [method_title(name) for name in options.upsamplers]
+    columns = list(dict.fromkeys(column for _, column in panels if column not in methods))
     rows = list(dict.fromkeys(row for row, _ in panels))
-    failed = {row for (row, column), p in panels.items() if p.error and column == "Coarse"}
+    failed = {row for (row, column), p in panels.items() if p.error and column not in methods}
     waiting = [
         (row, column)
         for row in rows
         if row not in failed
-        for column in columns
+        for column in methods
         if (row, column) not in panels or panels[row, column].caption.startswith("preview")
     ]
-    left = len(options.backbones) - len(rows)
-    if waiting:
-        row, column = waiting[0]
-        text, kind = f"Working: {column} on {row}, {len(waiting)} panels to go", "work"
-    elif left:
-        text, kind = f"Working: {left} more backbones", "work"
-    else:
-        height, width = options.output
-        done = sum(p.error is None for p in panels.values())
-        text = f"{done} panels at {height}×{width} on {session.device.type}"
-        kind = "done"
-    grids = {
-        row: panels[row, "Coarse"].image.shape[:2]
-        for row in rows
-        if (row, "Coarse") in panels and not panels[row, "Coarse"].error
-    }
     value = grid_value(
         list(panels.values()),
+        query=chosen.query,
         pending=waiting,
-        columns=columns,
-        grids=grids,
+        columns=[*columns, *methods],
+        grids=_grids(session, options, rows),
         output_size=options.output,
     )
-    return value, {"text": text, "kind": kind}
+    return value, _status(session, options, panels, waiting, len(rows))
+
+
+def _status(
+    session: Session,
+    options: Options,
+    panels: dict[tuple[str, str], Panel],
+    waiting: list[tuple[str, str]],
+    rows: int,
+) -> dict[str, str]:
+    if waiting:
+        row, column = waiting[0]
+        text = f"Working: {column} on {row}, {len(waiting)} panels to go"
+        return {"text": text, "kind": "work"}
+    left = len(options.backbones) - rows
+    if left > 0:
+        return {"text": f"Working: {left} more backbones", "kind": "work"}
+    height, width = options.output
+    done = sum(p.error is None for p in panels.values())
+    text = f"{done} panels at {height}×{width} on {session.device.type}"
+    colours = next((p.recipe["pca"] for p in panels.values() if "pca" in p.recipe), "")
+    return {"text": f"{text} · {colours}" if colours else text, "kind": "done"}
+
+
+def _grids(session: Session, options: Options, rows: list[str]) -> dict[str, tuple[int, int]]:
+    """Return each row's coarse grid, for rows whose features are there."""
+    found = {}
+    for row, backbone in zip(rows, options.backbones, strict=False):
+        try:
+            found[row] = session.features(options, backbone).grid
+        except ExplorerError:
+            continue
+    return found
 
 
 def _with_example(chosen: Settings, photo: str | None) -> Settings:

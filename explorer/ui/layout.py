@@ -9,9 +9,18 @@ import gradio as gr
 from explorer.session import Session
 from explorer.ui import api, choices, events
 from explorer.ui.grid import panel_grid
-from explorer.ui.page import Page
+from explorer.ui.page import AUTOMATIC, Page
 from explorer.ui.photo_input import photo_input
-from explorer.ui.settings import COMPONENTS, MAX_BACKBONES, Settings
+from explorer.ui.settings import (
+    COMPONENTS,
+    HEADS,
+    MAX_BACKBONES,
+    VIEWS_ON_SCREEN,
+    WHATS,
+    WINDOWS,
+    Settings,
+)
+from explorer.views import VIEWS
 
 TITLE = "Feature Upsampling Explorer"
 CSS = (Path(__file__).parent / "static" / "page.css").read_text("utf-8")
@@ -23,13 +32,14 @@ def build(session: Session) -> gr.Blocks:
     with gr.Blocks(title=TITLE, fill_width=True, delete_cache=(3600, 6 * 3600)) as demo:
         gr.HTML(
             f"<h1>{TITLE}</h1><p>Coarse backbone features, brought to pixels by one method per "
-            "column. One PCA basis and one colour scale per row.</p>",
+            "column. Methods of a row share one basis and one colour scale.</p>",
             elem_id="page-head",
         )
         with gr.Row(elem_id="page-body"):
             with gr.Column(scale=0, min_width=300, elem_id="page-settings"):
-                page_settings = _settings_column(defaults)
+                photo, fields, checkpoints = _settings_column(defaults)
             with gr.Column(scale=1, min_width=480, elem_id="page-main"):
+                fields |= _view_bar(defaults)
                 status = gr.HTML(
                     value={"text": "Starting…", "kind": "work"},
                     html_template=(
@@ -44,13 +54,57 @@ def build(session: Session) -> gr.Blocks:
                     buttons=["copy"],
                     elem_id="permalink",
                 )
-        page = Page(**page_settings, grid=grid, status=status, link=link)
+        page = Page(photo, fields, checkpoints, gr.State(None), grid, status, link)
         events.connect(demo, page, session)
         api.expose(session)
     return demo
 
 
-def _settings_column(defaults: Settings) -> dict:
+def _view_bar(defaults: Settings) -> dict[str, gr.components.Component]:
+    titles = [(VIEWS.get(name).title, name) for name in VIEWS_ON_SCREEN]
+    view = gr.Radio(titles, value=defaults.view, show_label=False, container=False, elem_id="view")
+    with gr.Row(elem_id="view-options"):
+        components = gr.Dropdown(
+            list(COMPONENTS), value=defaults.components, label="Components", min_width=120
+        )
+        percentile = gr.Slider(0, 10, defaults.percentile, step=0.5, label="Clipped, %")
+        head = gr.Dropdown(list(HEADS), value=defaults.head, label="Head", visible=False)
+        window = gr.Dropdown(
+            list(WINDOWS), value=defaults.window, label="AnyUp's window ±", visible=False
+        )
+        what = gr.Dropdown(list(WHATS), value=defaults.what, label="Colours show", visible=False)
+        threshold = gr.Slider(
+            -1, 1, defaults.threshold, step=0.05, label="Fade below cosine", visible=False
+        )
+    owners = {
+        components: ("pca",),
+        percentile: ("pca",),
+        head: ("attention",),
+        window: ("attention", "reach"),
+        what: ("reach",),
+        threshold: ("similarity",),
+    }
+    view.change(
+        lambda chosen: [gr.update(visible=chosen in views) for views in owners.values()],
+        view,
+        list(owners),
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return {
+        "view": view,
+        "components": components,
+        "percentile": percentile,
+        "head": head,
+        "window": window,
+        "what": what,
+        "threshold": threshold,
+    }
+
+
+def _settings_column(
+    defaults: Settings,
+) -> tuple[gr.Image, dict[str, gr.components.Component], dict[str, gr.Dropdown]]:
     examples = choices.example_photos()
     photo = photo_input(label="Photo", sources=["upload", "clipboard"], height=200, elem_id="photo")
     if examples:
@@ -92,30 +146,20 @@ def _settings_column(defaults: Settings) -> dict:
         output_size = gr.Slider(
             56, 1024, defaults.output_size, step=8, label="Output, px", min_width=120
         )
-    with gr.Row():
-        components = gr.Dropdown(
-            list(COMPONENTS), value=defaults.components, label="PCA components", min_width=120
-        )
-        percentile = gr.Slider(
-            0, 10, defaults.percentile, step=0.5, label="Clipped, %", min_width=120
-        )
     with gr.Accordion("Weights", open=False):
         checkpoints = {
             name: gr.Dropdown(
                 choices.checkpoint_choices(name),
-                value=choices.AUTOMATIC,
+                value=AUTOMATIC,
                 label=dict((n, t) for t, n in choices.upsampler_choices())[name],
                 elem_id=f"weights-{name}",
             )
             for name in choices.trained_methods()
         }
-    return {
-        "photo": photo,
+    fields = {
         "backbones": backbones,
         "upsamplers": upsamplers,
         "input_size": input_size,
         "output_size": output_size,
-        "components": components,
-        "percentile": percentile,
-        "checkpoints": checkpoints,
     }
+    return photo, fields, checkpoints

@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
+
+from explorer.ui.settings import Settings
+
+PLAIN = ("backbones", "upsamplers", "input_size", "output_size", "components", "percentile")
+VIEWED = ("view", "head", "window", "what", "threshold")
+AUTOMATIC = "best available"
 
 
 @dataclass(frozen=True)
 class Page:
-    """The components that events read and write."""
+    """Fields by the name of the setting they hold, and what shows the results."""
 
     photo: gr.Image
-    backbones: gr.Dropdown
-    upsamplers: gr.CheckboxGroup
-    input_size: gr.Slider
-    output_size: gr.Slider
-    components: gr.Dropdown
-    percentile: gr.Slider
+    fields: dict[str, gr.components.Component]  # the names of PLAIN and VIEWED
     checkpoints: dict[str, gr.Dropdown]
+    query: gr.State
     grid: gr.HTML
     status: gr.HTML
     link: gr.Textbox
 
     def inputs(self) -> list[gr.components.Component]:
-        """Everything a run depends on, in the order ``events`` expects."""
+        """Everything a run depends on, in the order ``settings`` and ``values`` keep."""
         return [
             self.photo,
-            self.backbones,
-            self.upsamplers,
-            self.input_size,
-            self.output_size,
-            self.components,
-            self.percentile,
+            self.query,
+            *(self.fields[name] for name in (*PLAIN, *VIEWED)),
             *self.checkpoints.values(),
         ]
+
+    def settings(self, query: Any, *values: Any) -> Settings:
+        """Return the settings that the fields' values (without the photo's) stand for."""
+        names = (*PLAIN, *VIEWED)
+        named = dict(zip(names, values[: len(names)], strict=True))
+        weights = dict(zip(self.checkpoints, values[len(names) :], strict=True))
+        chosen = {k: v for k, v in weights.items() if v and v != AUTOMATIC}
+        return Settings(
+            **(named | {key: tuple(named[key] or ()) for key in ("backbones", "upsamplers")}),
+            query=None if query is None else tuple(query),
+            checkpoints=chosen,
+        )
+
+    def values(self, chosen: Settings) -> list[Any]:
+        """Return the query and the fields' values for settings, in the order of ``inputs``."""
+        found = [getattr(chosen, name) for name in (*PLAIN, *VIEWED)]
+        found = [list(value) if isinstance(value, tuple) else value for value in found]
+        weights = [chosen.checkpoints.get(method, AUTOMATIC) for method in self.checkpoints]
+        return [chosen.query, *found, *weights]

@@ -15,19 +15,41 @@ from explorer.session import Options
 
 MAX_BACKBONES = 3
 COMPONENTS = ("1-3", "4-6", "7-9", "10-12")
+HEADS = ("mean", "0", "1", "2", "3")
+WINDOWS = ("checkpoint", "0.05", "0.1", "0.15", "0.2", "0.3", "0.5", "none")
+WHATS = ("mean", "position", "spread")
+VIEWS_ON_SCREEN = ("pca", "attention", "reach", "similarity")
+CHOICES = {
+    "components": COMPONENTS,
+    "head": HEADS,
+    "window": WINDOWS,
+    "what": WHATS,
+    "view": VIEWS_ON_SCREEN,
+}
+NUMBERS = {"input_size": int, "output_size": int, "percentile": float, "threshold": float}
+NO_THRESHOLD = -1.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything but the photo; ``example`` names it if it is one of ours."""
+    """Everything but the photo; ``example`` names it if it is one of ours.
+
+    ``query`` is (row, col) in fractions of the picture, so that it survives another output size.
+    """
 
     example: str | None = None
+    view: str = "pca"
     backbones: tuple[str, ...] = ("efficientnet_lite0",)
     upsamplers: tuple[str, ...] = ("bilinear", "jbu", "featup", "jafar", "anyup")
     input_size: int = 448
     output_size: int = 448
     components: str = "1-3"
     percentile: float = 1.0
+    head: str = "mean"
+    window: str = "checkpoint"
+    what: str = "mean"
+    threshold: float = NO_THRESHOLD
+    query: tuple[float, float] | None = None
     checkpoints: Mapping[str, str] = field(default_factory=dict)
 
     def options(self, photo: Photo) -> Options:
@@ -38,15 +60,40 @@ class Settings:
         """
         if not 1 <= len(self.backbones) <= MAX_BACKBONES:
             raise ExplorerError(f"choose one to {MAX_BACKBONES} backbones")
-        return Options(
+        made = Options(
             photo,
             tuple(self.backbones),
             tuple(self.upsamplers),
             int(self.input_size),
             int(self.output_size),
             dict(self.checkpoints),
-            view={"components": parse_components(self.components), "percentile": self.percentile},
+            view=self.view_options(),
         )
+        if self.query is None:
+            return made
+        pixel = tuple(
+            min(int(part * side), side - 1)
+            for part, side in zip(self.query, made.output, strict=True)
+        )
+        return made.with_query(pixel)
+
+    def view_options(self) -> dict[str, Any]:
+        """Return what the chosen view reads, and nothing of the others."""
+        if self.view == "pca":
+            return {
+                "components": parse_components(self.components),
+                "percentile": float(self.percentile),
+            }
+        found: dict[str, Any] = {}
+        if self.view in ("attention", "reach") and self.window != "checkpoint":
+            found["window_ratio"] = 0.0 if self.window == "none" else float(self.window)
+        if self.view == "attention" and self.head != "mean":
+            found["head"] = int(self.head)
+        if self.view == "reach":
+            found["what"] = self.what
+        if self.view == "similarity" and self.threshold > NO_THRESHOLD:
+            found["threshold"] = float(self.threshold)
+        return found
 
     def query_string(self) -> str:
         """Return the settings that differ from the defaults, as the page's query string."""
@@ -57,6 +104,8 @@ class Settings:
                 continue
             if key == "checkpoints":
                 value = ",".join(f"{k}={v}" for k, v in sorted(value.items()))
+            elif key == "query":
+                value = ",".join(f"{part:.6f}" for part in value)
             elif isinstance(value, list | tuple):
                 value = ",".join(value)
             changed[key] = value
@@ -73,15 +122,17 @@ class Settings:
             names = tuple(n for n in pairs.get(key, "").split(",") if n)[:12]
             if names:
                 found[key] = names
-        for key, kind in (("input_size", int), ("output_size", int), ("percentile", float)):
+        for key, kind in NUMBERS.items():
             try:
                 found[key] = kind(pairs[key])
             except (KeyError, ValueError):
                 continue
-        if pairs.get("components") in COMPONENTS:
-            found["components"] = pairs["components"]
+        for key, choices in CHOICES.items():
+            if pairs.get(key) in choices:
+                found[key] = pairs[key]
         if pairs.get("example"):
             found["example"] = pairs["example"][:80]
+        found |= _parse_query(pairs.get("query", ""))
         chosen = [part.partition("=") for part in pairs.get("checkpoints", "").split(",")]
         named = {k: v for k, _, v in chosen if k and v}
         if named:
@@ -93,7 +144,15 @@ def parse_components(text: str | Sequence[int]) -> list[int]:
     """Return three component indices from 0 for "4-6" or [4, 5, 6]."""
     if isinstance(text, str):
         low, _, high = text.partition("-")
-        if not (low.isdigit() and high.isdigit()):
+        if not (low.isdigit() and high.isdigit() and len(high) < 4):
             raise ExplorerError(f"PCA components are written as 1-3 or 4-6, not {text[:20]!r}")
         return [c - 1 for c in range(int(low), int(high) + 1)]
     return [int(c) - 1 for c in text]
+
+
+def _parse_query(text: str) -> dict[str, tuple[float, float]]:
+    try:
+        row, col = (float(part) for part in text.split(","))
+    except ValueError:
+        return {}
+    return {"query": (row, col)} if 0 <= row <= 1 and 0 <= col <= 1 else {}

@@ -48,7 +48,7 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a pixel reads: ``weights`` (h, w) float32, the attention's window, and words about it."""
+    """What a pixel reads: ``weights`` (h, w) float32, the attention's window, notes about it."""
 
     weights: np.ndarray
     window: Window | None

@@ -12,6 +12,7 @@ import numpy as np
 from explorer.core import Colorbar, ExplorerError
 
 STEPS = 256
+BAR = 65  # colours of a colour bar
 GAMMA = 0.5  # weights span orders of magnitude: their square root is what eyes can compare
 WHEEL_PALE, WHEEL_FULL = 0.965, 0.68  # OKLab lightness in the middle and on the rim
 WHEEL_CHROMA = 0.18
@@ -110,17 +111,25 @@ _COOL = _table(
 DIVERGING = np.concatenate([_COOL[:0:-1], SEQUENTIAL])
 
 
-def look_up(table: np.ndarray, values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return the colours (..., 3) uint8 of numbers on a linear scale, clipped at its ends."""
+def look_up(
+    table: np.ndarray, values: np.ndarray, low: float, high: float, gamma: float = 1.0
+) -> np.ndarray:
+    """Return the colours (..., 3) uint8 of numbers from ``low`` to ``high``, clipped at the ends.
+
+    Colours follow the number's share of the range to the power ``gamma``.
+    """
     span = high - low
     share = (np.asarray(values, np.float32) - low) / span if span > 0 else np.zeros_like(values)
-    index = np.clip(share * (len(table) - 1) + 0.5, 0, len(table) - 1).astype(np.intp)
-    return table[index]
+    share = np.clip(share, 0, 1)
+    share = share if gamma == 1 else share**gamma
+    return table[(share * (len(table) - 1) + 0.5).astype(np.intp)]
 
 
-def colorbar(table: np.ndarray, low: float, high: float, label: str, count: int = 65) -> Colorbar:
-    """Return the scale of ``look_up`` as a panel's colour bar."""
-    colours = look_up(table, np.linspace(low, high, count), low, high)
+def colorbar(
+    table: np.ndarray, low: float, high: float, label: str, gamma: float = 1.0
+) -> Colorbar:
+    """Return the scale of ``look_up`` as a panel's colour bar, linear in the numbers."""
+    colours = look_up(table, np.linspace(low, high, BAR), low, high, gamma)
     return Colorbar(float(low), float(high), label, tuples(colours))
 
 
@@ -209,10 +218,12 @@ def heat(weights: np.ndarray, high: float, signed: bool, opacity: float, gamma: 
     """
     weights = np.asarray(weights, np.float32)
     strength = np.clip(np.abs(weights) / high, 0, 1) ** gamma if high > 0 else 0 * weights
+    # Small weights start in violet or blue: the tables' darkest part would not show on a photo.
+    shown = 0.25 + 0.75 * strength
     if signed:
-        colours = look_up(DIVERGING, np.sign(weights) * strength, -1, 1)
+        colours = look_up(DIVERGING, np.where(weights < 0, -shown, shown), -1, 1)
     else:
-        colours = look_up(SEQUENTIAL, strength, 0, 1)
+        colours = look_up(SEQUENTIAL, shown, 0, 1)
     # Opaque soon, so that hue tells the weight and the photo only shades it.
     return colours.astype(np.float32), opacity * (1 - (1 - strength) ** 2)
 
@@ -230,9 +241,9 @@ def overlay(
     return (base * keep[..., None] + add + 0.5).astype(np.uint8)
 
 
-def heat_bar(high: float, signed: bool, opacity: float, label: str, count: int = 65) -> Colorbar:
+def heat_bar(high: float, signed: bool, opacity: float, label: str) -> Colorbar:
     """Return the scale of ``overlay`` as it looks over the backdrop's middle grey."""
-    weights = np.linspace(-high if signed else 0, high, count)
+    weights = np.linspace(-high if signed else 0, high, BAR)
     colours, alpha = heat(weights, high, signed, opacity)
     grey = 0.60 * 128 + 16
     mixed = grey * (1 - alpha[:, None]) + colours * alpha[:, None]

@@ -14,21 +14,27 @@ from explorer.session import Options, Session
 from explorer.upsamplers import LinearResampler
 from explorer.views import palette
 from explorer.views.base import VIEWS
-from explorer.views.rows import Place, RowView, choice, number
+from explorer.views.rows import KEY, OWN, SHARED, Place, RowView, choice, number, percent
 
 KINDS = ("mean", "position", "spread")
-KEY = "Colour key"
-ROBUST = 99.5  # percentile of the offsets that gets the rim's colour
+RIM = 2.0  # cells: a step of this length has full colour, in every photo and figure alike
+ROBUST = 99.5  # percentile that gets the last colour where the scale is not fixed
+GAMMA = 0.5  # global methods spread many times wider than local ones
 DIRECTIONS = (("right", 0, 1), ("up", -1, 0), ("left", 0, -1), ("down", 1, 0))
 
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """Per output pixel, in cells: (H', W') float32 mean position minus its own, and the spread."""
+    """Per output pixel, in cells: (H', W') float32 mean position minus its own, and the spread.
+
+    ``undefined`` is the share of pixels whose variance is negative, which negative weights allow;
+    their spread is 0.
+    """
 
     down: np.ndarray
     right: np.ndarray
     spread: np.ndarray
+    undefined: float
     grid: tuple[int, int]
 
     def nbytes(self) -> int:
@@ -43,9 +49,9 @@ class ReachView(RowView[Reach]):
     Option "what": "mean" (default) colours the step from a pixel to the mean position that it
     reads: hue is the direction, colour the distance, white none. Seams, windows and leaks across
     edges stand out because nothing else is drawn. "position" colours the mean position itself,
-    "spread" the standard deviation around it. "window_ratio" sets AnyUp's window live, "scale" is
-    "shared" or "own", "reach" fixes the last colour's distance in cells. Exact: coordinates are
-    carried through the method's linear map.
+    "spread" the standard deviation around it. "rim" is the distance in cells that gets full colour,
+    2 unless "scale" is "own" (default "shared"); "window_ratio" sets AnyUp's window live. Exact:
+    coordinates are carried through the method's linear map.
     """
 
     name = "reach"
@@ -73,7 +79,7 @@ class ReachView(RowView[Reach]):
         """Return the offset of the rim's colour and the largest spread, in cells."""
         offsets = [np.percentile(np.hypot(one.down, one.right), ROBUST) for one in found]
         spreads = [np.percentile(one.spread, ROBUST) for one in found]
-        return max(float(max(offsets)), 0.5), max(float(max(spreads)), 1e-3)
+        return max(float(max(offsets)), 1e-3), max(float(max(spreads)), 1e-3)
 
     def key(self, place: Place, scale: tuple[float, float] | None) -> Panel | None:
         """Return the wheel, or the grid's own colours, at the shape of the output."""
@@ -89,14 +95,14 @@ class ReachView(RowView[Reach]):
         radius = 0.46 * min(height, width)
         image = palette.wheel(rows / radius, cols / radius)
         image[np.hypot(rows, cols) > radius] = 255
-        rim = _reach(place.options, scale)
-        until = f"rim: {rim:.2g} cells or more" if rim else "rim: the method's largest"
+        rim = _rim(place.options, scale)
+        until = f"rim: {rim:.2g} cells or more" if rim else "rim: each method's largest"
         return Panel(place.label, KEY, image, f"direction and distance from a pixel; {until}")
 
     def paint(self, place: Place, measured: Reach, scale: tuple[float, float]) -> Panel:
         """Colour the chosen part of the map."""
         what = _what(place.options)
-        rim = _reach(place.options, scale)
+        rim = _rim(place.options, scale)
         distance = np.hypot(measured.down, measured.right)
         notes = [place.windowed(number(place.options, "window_ratio", None, 0, 1)).note()]
         parts = {}
@@ -112,13 +118,15 @@ class ReachView(RowView[Reach]):
             notes.append("mean position read, from the middle of the photo")
         else:
             top = scale[1]
-            image = palette.look_up(palette.SEQUENTIAL, measured.spread, 0, top)
-            parts["colorbar"] = palette.colorbar(
-                palette.SEQUENTIAL, 0, top, "spread of what a pixel reads (cells)"
-            )
+            image = palette.look_up(palette.SEQUENTIAL, measured.spread, 0, top, GAMMA)
+            label = "spread in cells (colour follows its square root)"
+            parts["colorbar"] = palette.colorbar(palette.SEQUENTIAL, 0, top, label, GAMMA)
             notes.append("standard deviation of the positions read")
         if not place.upsampler.convex:
-            notes.append("some weights are negative; divided by their sum")
+            notes.append("weights divided by their sum")
+        if measured.undefined:
+            share = percent(measured.undefined)
+            notes.append(f"negative weights leave no spread at {share} of the pixels")
         return place.panel(
             image,
             notes,
@@ -134,8 +142,7 @@ class ReachView(RowView[Reach]):
 def reach(resampler: LinearResampler, batch: int = 0) -> Reach:
     """Return the first two moments of what every output pixel reads, exactly, in one pass.
 
-    Rows are divided by their sum, which is one for convex methods. Negative variances, which
-    negative weights allow, become 0.
+    Rows are divided by their sum, which is one for convex methods.
     """
     values = resampler.values
     height, width = resampler.grid
@@ -149,7 +156,9 @@ def reach(resampler: LinearResampler, batch: int = 0) -> Reach:
     total = carried[3]
     safe = torch.where(total.abs() < 1e-6, torch.ones_like(total), total)
     mean_row, mean_col, square = carried[:3] / safe
-    spread = (square - mean_row**2 - mean_col**2).clamp(min=0).sqrt()
+    variance = square - mean_row**2 - mean_col**2
+    spread = variance.clamp(min=0).sqrt()
+    rounding = 1e-4 * (height**2 + width**2) / 100
     own_row, own_col = (
         _centres(cells, outputs, values)
         for cells, outputs in zip(resampler.grid, resampler.output_size, strict=True)
@@ -158,6 +167,7 @@ def reach(resampler: LinearResampler, batch: int = 0) -> Reach:
         (mean_row - own_row[:, None]).float().cpu().numpy(),
         (mean_col - own_col).float().cpu().numpy(),
         spread.float().cpu().numpy(),
+        float((variance < -rounding).float().mean()),
         (height, width),
     )
 
@@ -182,7 +192,9 @@ def _what(options: Options) -> str:
     return choice(options, "what", KINDS)
 
 
-def _reach(options: Options, scale: tuple[float, float] | None) -> float | None:
-    """Return the distance in cells that gets the rim's colour."""
-    fixed = number(options, "reach", None, 1e-3, 1e4)
-    return fixed or (None if scale is None else scale[0])
+def _rim(options: Options, scale: tuple[float, float] | None) -> float | None:
+    """Return the distance in cells that gets full colour; None if each method has its own."""
+    fixed = number(options, "rim", None, 1e-3, 1e4)
+    if fixed or choice(options, "scale", (SHARED, OWN)) == SHARED:
+        return fixed or RIM
+    return None if scale is None else scale[0]

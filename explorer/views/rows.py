@@ -22,6 +22,7 @@ from explorer.views.base import View, error_panel, method_title, photo_panel
 M = TypeVar("M")
 
 PATIENCE = 0.4  # seconds after which a method is shown before the others are known
+PHOTO, KEY = "Photo", "Colour key"  # what stands left of the methods
 SHARED, OWN = "shared", "own"
 
 
@@ -61,7 +62,7 @@ class Place:
         return method_title(self.method)
 
     def windowed(self, ratio: float | None) -> Resampler:
-        """Return the resampler; AnyUp's under windows of another half-width if ``ratio`` is given."""
+        """Return the resampler, AnyUp's with windows of half-width ``ratio`` if one is given."""
         made, own = self.resampler, self.upsampler
         if ratio is None or not isinstance(own, AnyUp) or ratio == own.window_ratio:
             return made
@@ -157,7 +158,7 @@ class RowView(View, Generic[M]):
         shared = choice(options, "scale", (SHARED, OWN)) == SHARED
         methods = self.methods(options)
         for backbone in options.backbones:
-            found: list[tuple[Place, M]] = []
+            found: list[tuple[Place, M | ExplorerError]] = []
             try:
                 title = row_label(session, backbone)
                 rows = [(title + tail, chosen) for tail, chosen in self.photos(options)]
@@ -175,22 +176,34 @@ class RowView(View, Generic[M]):
                         with torch.no_grad():
                             measured = self.measure(place)
                     except ExplorerError as error:
+                        found.append((place, error))
                         yield error_panel(label, place.column, place.size, error)
                         continue
                     found.append((place, measured))
                     last = label == rows[-1][0] and method == methods[-1]
-                    if not shared:
-                        yield self.paint(place, measured, self.scale([measured]))
-                    elif not last and time.perf_counter() - start > PATIENCE:
+                    if not last and time.perf_counter() - start > PATIENCE:
                         panel = self.paint(place, measured, self.scale([measured]))
-                        note = "colour scale not yet shared"
-                        yield replace(panel, caption=f"{panel.caption} · {note}")
+                        note = " · colour scale not yet shared" if shared else ""
+                        yield replace(panel, caption=panel.caption + note)
             yield from self._final(found, shared)
 
-    def _final(self, found: list[tuple[Place, M]], shared: bool) -> Iterator[Panel]:
-        if not found:
+    def render(self, session: Session, options: Options) -> list[Panel]:
+        """Return all final panels, row by row, methods in the order of the options."""
+        panels: dict[tuple[str, str], Panel] = {}
+        for panel in self.stream(session, options):
+            if panel.column in (PHOTO, KEY):
+                panels[panel.row, panel.column] = panel
+            else:  # the last one decides the place: slow methods were shown first
+                panels.pop((panel.row, panel.column), None)
+                panels[panel.row, panel.column] = panel
+        return list(panels.values())
+
+    def _final(self, found: list[tuple[Place, M | ExplorerError]], shared: bool) -> Iterator[Panel]:
+        """Yield every method again in its order, errors too, drawn on the scale of all."""
+        good = [measured for _, measured in found if not isinstance(measured, ExplorerError)]
+        if not good:
             return
-        scale = self.scale([measured for _, measured in found])
+        scale = self.scale(good)
         explained = set()
         for place, measured in found:
             if place.label not in explained:
@@ -198,8 +211,10 @@ class RowView(View, Generic[M]):
                 key = self.key(place, scale if shared else None)
                 if key is not None:
                     yield key
-            if shared:
-                yield self.paint(place, measured, scale)
+            if isinstance(measured, ExplorerError):
+                yield error_panel(place.label, place.column, place.size, measured)
+            else:
+                yield self.paint(place, measured, scale if shared else self.scale([measured]))
 
 
 # --- reading a view's own options, which may come from anybody ---

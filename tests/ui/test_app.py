@@ -155,14 +155,19 @@ def test_bad_input_is_one_sentence_and_the_server_goes_on(client, tmp_path):
 
 def test_settings_survive_the_address_bar():
     chosen = Settings(
-        "cat",
-        ("efficientnet_lite1", "efficientnet_lite0:multi"),
-        ("nearest", "jafar"),
-        320,
-        200,
-        "4-6",
-        2.5,
-        {"jafar": "untrained"},
+        example="cat",
+        view="attention",
+        backbones=("efficientnet_lite1", "efficientnet_lite0:multi"),
+        upsamplers=("nearest", "jafar"),
+        input_size=320,
+        output_size=200,
+        components="4-6",
+        percentile=2.5,
+        head="2",
+        window="0.2",
+        threshold=0.5,
+        query=(0.25, 0.5),
+        checkpoints={"jafar": "untrained"},
     )
     assert Settings.parse(chosen.query_string()) == chosen
     assert Settings().query_string() == ""

@@ -1,0 +1,146 @@
+"""The scribble probe: strokes to labels, quickly, and one sentence where there is too little."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from explorer.core import ExplorerError
+from explorer.datasets import ClassSet
+from explorer.probes.scribble import (
+    Stroke,
+    dump_strokes,
+    fit_scribble,
+    labels_npy,
+    load_strokes,
+    palette_png,
+    rasterise,
+)
+
+RED, BLUE, GREEN = (220, 60, 60), (60, 60, 220), (60, 180, 60)
+LEFT = Stroke("left", RED, ((0.2, 0.2), (0.8, 0.2)), 0.02)
+RIGHT = Stroke("right", BLUE, ((0.2, 0.9), (0.8, 0.9)), 0.02)
+
+
+def features(classes=2, channels=32, size=(60, 80)):
+    """Upright stripes, each with a direction of its own, and noise."""
+    draw = torch.Generator().manual_seed(0)
+    stripe = torch.arange(size[1]) * classes // size[1]
+    means = 2 * torch.randn(classes, channels, generator=draw)
+    noise = torch.randn(channels, *size, generator=draw)
+    return means[stripe].T[:, None].expand(-1, size[0], -1) + noise, stripe.expand(size)
+
+
+def test_two_strokes_label_the_whole_photo():
+    values, truth = features()
+    made = fit_scribble([LEFT, RIGHT], values)
+    found = made.label(values)
+    assert (found.values == truth).float().mean() > 0.99
+    assert made.classes.names == ("left", "right") and made.classes.colours == (RED, BLUE)
+    assert 0.5 <= found.confidence.min() and found.confidence.max() <= 1 and made.agreement > 0.99
+
+
+def test_three_classes_and_the_oracle():
+    from sklearn.linear_model import LogisticRegression
+
+    values, truth = features(3)
+    middle = Stroke("middle", GREEN, ((0.1, 0.5), (0.9, 0.5)), 0.03)
+    strokes = [LEFT, middle, RIGHT]
+    made = fit_scribble(strokes, values)
+    assert (made.label(values).values == truth).float().mean() > 0.99
+    painted = rasterise(strokes, (60, 80))
+    chosen = values[:, torch.from_numpy(painted >= 0)].T.double().numpy()
+    scale = np.sqrt(chosen.var(axis=0).mean())
+    oracle = LogisticRegression(C=10.0, max_iter=200, class_weight="balanced")
+    oracle.fit((chosen - chosen.mean(axis=0)) / scale, painted[painted >= 0])
+    everywhere = (values.flatten(1).T.double().numpy() - chosen.mean(axis=0)) / scale
+    wanted = oracle.predict_proba(everywhere).max(axis=1)
+    assert made.label(values).confidence.flatten().numpy() == pytest.approx(wanted, abs=5e-3)
+
+
+def test_a_wide_class_does_not_drown_a_thin_one():
+    values, truth = features()
+    flood = Stroke("left", RED, tuple((r / 20, 0.25) for r in range(21)), 0.2)
+    dot = Stroke("right", BLUE, ((0.5, 0.9),), 0.01)
+    assert (fit_scribble([flood, dot], values).label(values).values == truth).float().mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("strokes", "message"),
+    [
+        ([], "at least two classes"),
+        ([LEFT], "only 'left' is painted"),
+        ([LEFT, Stroke("left", RED, ((0.5, 0.5),))], "only 'left' is painted"),
+        ([LEFT, Stroke("right", BLUE, LEFT.points, 0.02)], "'left' are covered"),
+        ([LEFT, Stroke("out", BLUE, ((3.0, 3.0),))], "'out' are covered by others or lie outside"),
+    ],
+)
+def test_too_little_paint_is_one_sentence(strokes, message):
+    values, _ = features()
+    with pytest.raises(ExplorerError, match=message) as caught:
+        fit_scribble(strokes, values)
+    assert "\n" not in str(caught.value)
+
+
+def test_strokes_are_painted_where_they_are_drawn_and_the_last_one_wins():
+    line = Stroke("a", RED, ((0.5, 0.1), (0.5, 0.9)), 0.02)
+    dot = Stroke("b", BLUE, ((0.5, 0.5),), 0.05)
+    painted = rasterise([line, dot], (100, 200))
+    assert painted[50, 100] == 1 and painted[50, 30] == 0 and painted[20, 100] == -1
+    rows, cols = np.nonzero(painted == 1)
+    assert rows.mean() == pytest.approx(49.5, abs=0.6) and cols.mean() == pytest.approx(
+        99.5, abs=0.6
+    )
+    assert len(rows) == pytest.approx(np.pi * 10**2, rel=0.1)
+    assert rasterise([dot, line], (100, 200))[50, 100] == 1  # numbered by first appearance
+    tiny = Stroke("c", GREEN, ((0.25, 0.75),), 1e-6)
+    assert (rasterise([tiny], (8, 8)) >= 0).any()
+
+
+def test_strokes_survive_json_and_strange_json_is_refused():
+    assert load_strokes(dump_strokes([LEFT, RIGHT])) == [LEFT, RIGHT]
+    good = LEFT.to_json()
+    for text in (
+        "nothing",
+        '{"strokes": 3}',
+        "[{}]",
+        str([good | {"colour": [1, 2]}]).replace("'", '"'),
+        str([good | {"points": []}]).replace("'", '"'),
+        str([good | {"radius": 0}]).replace("'", '"'),
+        str([good | {"name": " "}]).replace("'", '"'),
+        '[{"name": "a", "colour": [1, 2, 3], "points": [[NaN, 0]]}]',
+        '[{"name": "a", "colour": [1, 2, 300], "points": [[0, 0]]}]',
+        '[{"name": "a", "colour": [1, 2, 3], "points": [[0, 0, 0]]}]',
+    ):
+        with pytest.raises(ExplorerError):
+            load_strokes(text)
+
+
+def test_exports_hold_the_labels_and_the_palette():
+    classes = ClassSet(("a", "b", "c"), (RED, BLUE, GREEN))
+    labels = np.random.default_rng(0).integers(0, 3, (20, 30)).astype(np.int64)
+    labels[0] = 255
+    picture = Image.open(io.BytesIO(palette_png(labels, classes)))
+    assert picture.mode == "P" and (np.array(picture) == labels).all()
+    assert (np.array(picture.convert("RGB"))[labels == 2] == GREEN).all()
+    assert (np.load(io.BytesIO(labels_npy(torch.from_numpy(labels)))) == labels).all()
+    with pytest.raises(ExplorerError, match="holds 0 to 2"):
+        palette_png(np.full((2, 2), 3), classes)
+
+
+@pytest.mark.slow
+def test_labels_come_within_a_second_at_448():
+    values, _ = features(3, size=(448, 448))
+    strokes = [LEFT, RIGHT, Stroke("middle", GREEN, ((0.1, 0.5), (0.9, 0.5)), 0.03)]
+    fit_scribble(strokes, values)  # the first one imports scikit-learn
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        fit_scribble(strokes, values).label(values)
+        taken.append(time.perf_counter() - start)
+    assert min(taken) < 1.0, taken

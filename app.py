@@ -30,6 +30,7 @@ def main() -> None:
         server_port=args.port,
         share=args.share,
         css=layout.CSS,
+        theme=layout.THEME,
         ssr_mode=False,
         strict_cors=True,
         max_file_size="32mb",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -117,6 +117,25 @@ class Panel:
     marker: tuple[float, float] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+
+
+class Upsampled(Protocol):
+    """What probes ask of a resampler: the cells it carries, its size, pixels and projections."""
+
+    values: Tensor  # (B, C, h, w)
+    output_size: tuple[int, int]
+
+    def features(self, rows: tuple[int, int] | None = None) -> Tensor:
+        """Return (B, C, H', W'), or only rows [r0, r1)."""
+
+    def project(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Return the 1x1 convolution with (K, C) and (K,): (B, K, H', W')."""
+
+    def sample(self, rows: Tensor, cols: Tensor) -> Tensor:
+        """Return all channels of single pixels, (B, N, C)."""
+
+    def check_query(self, row: int, col: int, batch: int = 0) -> None:
+        """Raise SizeError unless (row, col) is an output pixel."""
 
 
 class Registry(Generic[T]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
@@ -226,10 +227,27 @@ class Session:
 
         return self.results.get(("kept", tag, *self.key(options, backbone, upsampler)), run)
 
+    def upsampled(self, options: Options, backbone: str, upsampler: str) -> Tensor | None:
+        """Return all channels (1, C, H', W') of a pair, kept, if that is what makes clicks fast.
+
+        None for methods that project quickly, and where the map would fill a sixth of the budget.
+        """
+        resampler = self.resampler(options, backbone, upsampler).resampler
+        cells = resampler.values
+        size = cells.element_size() * cells.shape[1] * math.prod(resampler.output_size)
+        if not resampler.slow or size > self.results.budget // 6:
+            return None
+        return self.kept(
+            options, backbone, upsampler, ("upsampled",), lambda found: found.features()
+        )
+
     def norms(self, options: Options, backbone: str, upsampler: str) -> Tensor:
         """Return the length of every output pixel's features (1, H', W'), streamed once."""
+        whole = self.upsampled(options, backbone, upsampler)
 
         def stream(resampler: Resampler) -> Tensor:
+            if whole is not None:
+                return whole.norm(dim=1)
             bands = [resampler.features(rows).norm(dim=1) for rows in row_bands(resampler)]
             return torch.cat(bands, dim=1)
 

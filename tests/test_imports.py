@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 # A new file or folder in explorer/ gets its place here.
 LAYERS = (
     ("core",),
-    ("cache", "citations", "decoding", "palette"),
+    ("cache", "citations", "decoding"),
     ("image",),
     ("datasets", "hub"),
     ("backbones", "probes", "upsamplers"),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HELP = "time and memory of window attention, and of a click"
@@ -231,34 +232,30 @@ def bench_clicks(args: argparse.Namespace) -> list[bool]:
         VIEWS.create("attention").render(session, options.at((0, 0)))
     print(f"  preparing, once per photo: {cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU")
     for method in methods:
-        clicks = [
-            _time(lambda p=Place(session, options.at(q), args.backbone, "", method): reading(p))
-            for q in queries
-        ]
+        places = [Place(session, options.at(q), args.backbone, "", method) for q in queries]
+        clicks = [_time(partial(reading, place)) for place in places]
         print(f"    {method}: {_spread(clicks)}")
     view = VIEWS.create("attention")
-    clicks = [_time(lambda q=q: view.render(session, options.at(q))) for q in queries]
+    clicks = [_time(partial(view.render, session, options.at(q))) for q in queries]
     print(f"  click to attention overlays: {_spread(clicks)}")
-    drawn = view.render(session, options.at(queries[0]))
-    png = [_time(lambda: [_png(panel.image) for panel in drawn]) for _ in range(3)]
-    print(f"  and to PNG: {_spread(png)}")
-    total = 1000 * (statistics.median(wall for wall, _ in clicks))
+    drawn = view.render(session, options.at(queries[0]))[1:]  # the photo stays as it is
+    files = [_time(lambda: [_png(panel.image) for panel in drawn]) for _ in range(5)]
+    print(f"  those as PNG files: {_spread(files)}")
+    total = _median(clicks) + _median(files)
     met = [target(f"{total:.0f} ms, under {ATTENTION_MS:.0f} ms wanted", total < ATTENTION_MS)]
 
-    with measured() as cost:
-        for method in methods:
-            session.norms(options, args.backbone, method)
-    print(f"  norms, once per photo: {cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU")
+    print("  once per photo, norms:")
     for method in methods:
-        clicks = []
-        for query in queries[:3]:
-            place = Place(session, options.at(query), args.backbone, "", method)
-            clicks.append(_time(lambda place=place: similarity(place, place)))
+        once = _time(partial(session.norms, options, args.backbone, method))
+        print(f"    {method}: {once[0]:.1f} s wall, {once[1]:.1f} s CPU")
+    for method in methods:
+        places = [Place(session, options.at(q), args.backbone, "", method) for q in queries[:3]]
+        clicks = [_time(partial(similarity, place, place)) for place in places]
         print(f"    {method}: {_spread(clicks)}")
     view = VIEWS.create("similarity")
-    clicks = [_time(lambda q=q: view.render(session, options.at(q))) for q in queries[3:]]
+    clicks = [_time(partial(view.render, session, options.at(q))) for q in queries[3:]]
     print(f"  click to similarity maps: {_spread(clicks)}")
-    total = 1000 * statistics.median(wall for wall, _ in clicks)
+    total = _median(clicks)
     met.append(
         target(f"{total:.0f} ms, under {SIMILARITY_MS:.0f} ms wanted", total < SIMILARITY_MS)
     )
@@ -270,6 +267,11 @@ def _time(body: Callable[[], object]) -> tuple[float, float]:
     wall, cpu = time.perf_counter(), time.process_time()
     body()
     return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def _median(times: list[tuple[float, float]]) -> float:
+    """Return the median wall time in milliseconds."""
+    return 1000 * statistics.median(wall for wall, _ in times)
 
 
 def _spread(times: list[tuple[float, float]]) -> str:

@@ -9,8 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from explorer.core import Registry, SizeError
-from explorer.upsamplers import Resampler
+from explorer.core import Registry, SizeError, Upsampled
 
 PROBES: Registry[Probe] = Registry("probe kind")
 
@@ -89,7 +88,7 @@ class Probe(ABC):
     def decode(self, logits: Tensor) -> Prediction:
         """Read outputs (K, ...) at any number of positions."""
 
-    def predict(self, resampler: Resampler) -> Prediction:
+    def predict(self, resampler: Upsampled) -> Prediction:
         """Read every output pixel of the first image of a resampler.
 
         Raises:
@@ -97,7 +96,7 @@ class Probe(ABC):
         """
         return predict_together([self], resampler)[0]
 
-    def at(self, resampler: Resampler, row: int, col: int) -> Tensor:
+    def at(self, resampler: Upsampled, row: int, col: int) -> Tensor:
         """Return the outputs (K,) at output pixel (row, col) alone."""
         resampler.check_query(row, col)
         self.check(resampler)
@@ -105,7 +104,7 @@ class Probe(ABC):
         features = resampler.sample(*(p.to(resampler.values.device) for p in place))[0, 0]
         return self.weight.to(features) @ features + self.bias.to(features)
 
-    def check(self, resampler: Resampler) -> None:
+    def check(self, resampler: Upsampled) -> None:
         """Raise SizeError unless the features have the probe's number of channels."""
         if resampler.values.shape[1] != self.channels:
             raise SizeError(
@@ -115,7 +114,7 @@ class Probe(ABC):
 
 
 @torch.no_grad()
-def predict_together(probes: list[Probe], resampler: Resampler) -> list[Prediction]:
+def predict_together(probes: list[Probe], resampler: Upsampled) -> list[Prediction]:
     """Return each probe's prediction for the first image, upsampling once for all of them.
 
     Few outputs are projected before upsampling; more outputs than the features have channels are

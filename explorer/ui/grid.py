@@ -87,7 +87,12 @@ def on_pick(
     latest = f"""(_, ...rest) => [
         document.querySelector("#{grid.elem_id} .fx")?.picked ?? null, ...rest
     ]"""
-    settings = {"trigger_mode": "always_last", "show_progress": "hidden"} | options
+    settings = {
+        "trigger_mode": "always_last",
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        **options,
+    }
     return grid.select(listener, [picked, *inputs], outputs, js=latest, **settings)
 
 

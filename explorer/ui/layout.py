@@ -20,9 +20,14 @@ from explorer.ui.settings import (
     WINDOWS,
     Settings,
 )
+from explorer.ui.status import status_line
 from explorer.views import VIEWS
 
 TITLE = "Feature Upsampling Explorer"
+THEME = gr.themes.Default(  # the bundled semi-bold cuts lack most letters
+    font=[gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"],
+    font_mono=[gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"],
+)
 CSS = (Path(__file__).parent / "static" / "page.css").read_text("utf-8")
 
 
@@ -40,13 +45,7 @@ def build(session: Session) -> gr.Blocks:
                 photo, fields, checkpoints = _settings_column(defaults)
             with gr.Column(scale=1, min_width=480, elem_id="page-main"):
                 fields |= _view_bar(defaults)
-                status = gr.HTML(
-                    value={"text": "Starting…", "kind": "work"},
-                    html_template=(
-                        '<div class="status {{value.kind}}" role="status">{{value.text}}</div>'
-                    ),
-                    elem_id="status",
-                )
+                status = status_line("status")
                 grid = panel_grid("grid")
                 link = gr.Textbox(
                     label="Permalink (settings; the photo only if it is an example)",

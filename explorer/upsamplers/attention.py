@@ -89,6 +89,8 @@ class AttentionResampler(LinearResampler):
         row_bounds: (H', 2) key rows of each output row; ``col_bounds`` (W', 2) likewise.
     """
 
+    slow = True
+
     def __init__(
         self,
         values: Tensor,

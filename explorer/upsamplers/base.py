@@ -46,6 +46,7 @@ class Resampler(ABC):
 
     values: Tensor
     output_size: tuple[int, int]
+    slow: ClassVar[bool] = False  # whether one projection costs about as much as all channels
 
     @property
     def grid(self) -> tuple[int, int]:

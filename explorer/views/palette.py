@@ -232,13 +232,30 @@ def overlay(
     base: np.ndarray, weights: np.ndarray, high: float, signed: bool, opacity: float
 ) -> np.ndarray:
     """Return ``base`` (H, W, 3) uint8 under the heat of sharp-edged cells ``weights`` (h, w)."""
-    height, width = base.shape[:2]
+    out = base.copy()
     colours, alpha = heat(weights, high, signed, opacity)
-    rows = (2 * np.arange(height) + 1) * weights.shape[0] // (2 * height)
-    cols = (2 * np.arange(width) + 1) * weights.shape[1] // (2 * width)
-    add = (colours * alpha[..., None])[rows][:, cols]
-    keep = (1 - alpha)[rows][:, cols]
-    return (base * keep[..., None] + add + 0.5).astype(np.uint8)
+    used = alpha > 0
+    if not used.any():
+        return out
+    # Most cells are transparent most of the time: only pixels of the others are blended.
+    rows, cols = (
+        _pixels_of(np.flatnonzero(used.any(axis=1 - axis)), weights.shape[axis], base.shape[axis])
+        for axis in (0, 1)
+    )
+    part = out[rows[0].start : rows[0].stop, cols[0].start : cols[0].stop]
+    keep = (1 - alpha)[rows[1]][:, cols[1]]
+    for channel in range(3):
+        add = (colours[..., channel] * alpha + 0.5)[rows[1]][:, cols[1]]
+        add += part[..., channel] * keep
+        part[..., channel] = add
+    return out
+
+
+def _pixels_of(cells: np.ndarray, count: int, pixels: int) -> tuple[range, np.ndarray]:
+    """Return the pixels from the first to the last of some cells, and each one's cell."""
+    cell_of = (2 * np.arange(pixels) + 1) * count // (2 * pixels)
+    start, stop = np.searchsorted(cell_of, [cells[0], cells[-1] + 1])
+    return range(int(start), int(stop)), cell_of[start:stop]
 
 
 def heat_bar(high: float, signed: bool, opacity: float, label: str) -> Colorbar:

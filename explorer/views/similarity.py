@@ -126,15 +126,21 @@ def similarity(asked: Place, seen: Place) -> Similarity:
     """Return the cosine of every pixel of ``seen`` with the query pixel of ``asked``.
 
     The dot product is one projected channel, the length of each pixel's feature is streamed once
-    and kept; features of length 0 are like nothing.
+    and kept; features of length 0 are like nothing. Where projecting is slow, the session keeps
+    the features themselves if they fit.
     """
     tag = ("cosine", asked.options.photo.digest, asked.query)
 
     def compute(resampler) -> Similarity:
         feature = asked.resampler.pixel(*asked.query)
         unit = feature / feature.norm().clamp(min=1e-12)
-        dot = resampler.project(unit[None])[0, 0]
-        norms = seen.session.norms(seen.options, seen.backbone, seen.method)[0]
+        pair = seen.options, seen.backbone, seen.method
+        whole = seen.session.upsampled(*pair)
+        if whole is None:
+            dot = resampler.project(unit[None])[0, 0]
+        else:
+            dot = (unit @ whole[0].flatten(1)).unflatten(0, resampler.output_size)
+        norms = seen.session.norms(*pair)[0]
         cosine = torch.where(norms > 1e-12, dot / norms.clamp(min=1e-12), 0).clamp(-1, 1)
         best = int(cosine.argmax())
         found = cosine.float().cpu().numpy()

@@ -82,6 +82,44 @@ def test_uploading_a_photo_and_things_that_are_none(address, visit, tmp_path):
     )
 
 
+@pytest.mark.browser
+def test_what_strangers_write_is_shown_as_text(address, visit):
+    evil = "<img src=x onerror=window.hacked=1>${window.hacked=2}{{x}}"
+    from urllib.parse import quote
+
+    page = visit(
+        address
+        + "?example=cat&upsamplers=nearest&input_size=64&output_size=64&backbones="
+        + quote(evil),
+        ready="#status .status",
+    )
+    page.wait_for_function("document.body.innerText.includes('hacked=2')", timeout=120_000)
+    assert page.evaluate("window.hacked") is None
+    assert "<img src=x" in page.inner_text("body")
+
+
+@pytest.mark.browser
+def test_a_click_in_one_panel_changes_every_panel_and_the_link_restores_it(address, visit):
+    start = "?example=cat&view=attention&input_size=128&output_size=96&upsamplers=bilinear,anyup"
+    page = visit(address + start, ready="#status .status")
+    page.wait_for_selector(DONE, timeout=120_000)
+    assert "row 32, column 48" in page.inner_text(".fx")
+    stages = page.locator(".fx [data-key]")
+    box = stages.last.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.75)
+    page.wait_for_function(
+        "document.querySelector('.fx').innerText.includes('column 24')", timeout=60_000
+    )
+    assert "row 48, column 24" in page.inner_text(".fx") or "row 47, column 24" in page.inner_text(
+        ".fx"
+    )
+    link = page.input_value("#permalink input, #permalink textarea")
+    again = visit(address + link, ready="#status .status")
+    again.wait_for_selector(DONE, timeout=120_000)
+    words = page.inner_text(".fx").split("Query")[0]
+    assert again.inner_text(".fx").split("Query")[0] == words
+
+
 def test_the_endpoint_gives_the_same_panels(client, session):
     from gradio_client import handle_file
 

@@ -183,7 +183,7 @@ def test_click_trusts_nothing_a_browser_sends(data):
 
 
 def test_style_sheet_survives_being_evaluated_as_a_template():
-    for style in STATIC.glob("*.css"):
+    for style in (STATIC / "grid.css", STATIC / "swipe.css"):
         assert not re.search(r"\{\{|\$\{|`|\\|@keyframes", style.read_text("utf-8")), style
 
 

@@ -1,0 +1,23 @@
+"""The status line: what is being done, what is done, or one sentence about what went wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+SCRIPT = Path(__file__).parent / "static" / "status.js"
+STARTING = {"text": "Starting…", "kind": "work"}
+
+
+def status_line(elem_id: str) -> gr.HTML:
+    """Make the line; its value is {"text", "kind"} with kind "work", "done" or "error".
+
+    The template is constant: Gradio evaluates ``${...}`` inside values that templates insert.
+    """
+    return gr.HTML(
+        value=STARTING,
+        elem_id=elem_id,
+        html_template='<div class="status" role="status"></div>',
+        js_on_load=SCRIPT.read_text("utf-8"),
+    )

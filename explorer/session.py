@@ -23,6 +23,8 @@ T = TypeVar("T")
 DEFAULT_BUDGET = 2 * 2**30
 MODEL_BUDGET = 3 * 2**30
 BAND_BYTES = 128 * 2**20  # upsampled features held at once where all channels are streamed
+FEATURES = ("features",)  # the tag under which all channels of a pair are kept
+TINY = 1e-12  # a feature shorter than this has no direction
 MIN_SIZE, MAX_SIZE = 32, 4096
 
 
@@ -227,31 +229,45 @@ class Session:
 
         return self.results.get(("kept", tag, *self.key(options, backbone, upsampler)), run)
 
-    def upsampled(self, options: Options, backbone: str, upsampler: str) -> Tensor | None:
-        """Return all channels (1, C, H', W') of a pair, kept, if that is what makes clicks fast.
-
-        None for methods that project quickly, and where the map would fill a sixth of the budget.
-        """
-        resampler = self.resampler(options, backbone, upsampler).resampler
-        cells = resampler.values
-        size = cells.element_size() * cells.shape[1] * math.prod(resampler.output_size)
-        if not resampler.slow or size > self.results.budget // 6:
-            return None
-        return self.kept(
-            options, backbone, upsampler, ("upsampled",), lambda found: found.features()
-        )
-
     def norms(self, options: Options, backbone: str, upsampler: str) -> Tensor:
-        """Return the length of every output pixel's features (1, H', W'), streamed once."""
-        whole = self.upsampled(options, backbone, upsampler)
+        """Return the length of every output pixel's features (1, H', W'), streamed once.
+
+        Of a method that projects slowly the features are kept as well, for ``similar`` to read,
+        unless they fill more than a sixth of the budget.
+        """
 
         def stream(resampler: Resampler) -> Tensor:
-            if whole is not None:
-                return whole.norm(dim=1)
+            cells = resampler.values
+            size = cells.element_size() * cells.shape[1] * math.prod(resampler.output_size)
+            if resampler.slow and size <= self.results.budget // 6:
+                made = self.kept(
+                    options, backbone, upsampler, FEATURES, lambda found: found.features()
+                )
+                return made.norm(dim=1)
             bands = [resampler.features(rows).norm(dim=1) for rows in row_bands(resampler)]
             return torch.cat(bands, dim=1)
 
         return self.kept(options, backbone, upsampler, ("norms",), stream)
+
+    def similar(self, options: Options, backbone: str, upsampler: str, feature: Tensor) -> Tensor:
+        """Return the cosine (H', W') of every output pixel with ``feature`` (C,).
+
+        The dot product is one projected channel, or read off the features if ``norms`` kept them.
+        What has length 0 is like nothing.
+        """
+        norms = self.norms(options, backbone, upsampler)[0]
+        unit = feature / feature.norm().clamp(min=TINY)
+        kept = ("kept", FEATURES, *self.key(options, backbone, upsampler)) in self.results
+
+        def dot(resampler: Resampler) -> Tensor:
+            if not kept:
+                return resampler.project(unit[None])[0, 0]
+            whole = self.kept(options, backbone, upsampler, FEATURES, lambda r: r.features())
+            return (unit @ whole[0].flatten(1)).unflatten(0, resampler.output_size)
+
+        with torch.no_grad():
+            found = dot(self.resampler(options, backbone, upsampler).resampler)
+            return torch.where(norms > TINY, found / norms.clamp(min=TINY), 0).clamp(-1, 1)
 
     def preview(self, options: Options, backbone: str, upsampler: str, shrink: int) -> Resampler:
         """Return a resampler for an output ``shrink`` times smaller, guidance included; not

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--limit", help="photos, N or TRAIN,TEST; evenly spread over each split")
     parser.add_argument("--pixels", type=int, default=512, help="per training photo and seed")
-    parser.add_argument("--steps", type=int, default=600, help="of each probe's training")
+    parser.add_argument("--steps", type=int, default=300, help="of each probe's training")
     parser.add_argument("--probes", default="own,shared", help="of own,shared")
     parser.add_argument("--input-size", type=int, default=448, help="longer side, in pixels")
     parser.add_argument(

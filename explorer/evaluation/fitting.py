@@ -15,12 +15,16 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Schedule:
-    """AdamW on standardised features, the learning rate falling to zero along a cosine."""
+    """AdamW on standardised features, the learning rate falling to zero along a cosine.
 
-    steps: int = 600
+    The defaults were chosen once, with bilinear features of NYUv2 photos held out of the training
+    photos; with less decay a probe of 256 depth bins learns 150 photos by heart.
+    """
+
+    steps: int = 300
     batch: int = 4096
-    lr: float = 1e-2
-    weight_decay: float = 1e-3
+    lr: float = 3e-2
+    weight_decay: float = 3.0
 
 
 @dataclass(frozen=True, eq=False)

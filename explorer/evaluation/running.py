@@ -52,7 +52,7 @@ class Request:
     limit_train: int | None = None
     limit_test: int | None = None
     pixels: int = 512
-    steps: int = 600
+    steps: int = 300
     variants: tuple[str, ...] = ("own", "shared")
     input_size: int = 448
     output_size: int | None = 448

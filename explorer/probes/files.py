@@ -84,11 +84,10 @@ def load_probe(
         "usual_confidence": options.get("usual_confidence"),
     }
     if method == "segmentation":
-        return PROBES.create(method, **arrays, classes=_classes(options, outputs), **about)
-    if method == "depth":
-        span = {"span": tuple(options["span"])} if "span" in options else {}
-        return PROBES.create(method, **arrays, **span, **about)
-    return PROBES.create(method, **arrays, **about)
+        about["classes"] = _classes(options, outputs)
+    elif method == "depth" and "span" in options:
+        about["span"] = tuple(options["span"])
+    return PROBES.get(method)(**arrays, **about)
 
 
 def save_probe(probe: Probe, path: Path | str, card: Mapping[str, Any]) -> Path:

@@ -75,12 +75,13 @@ def _dinov2_segmentation(state: Mapping[str, Tensor], file: str) -> Arrays:
     wanted = {"conv_seg.weight": 4, "conv_seg.bias": 1, **{key: 1 for key in norm}}
     _expect(state, wanted, file, optional=("bn.num_batches_tracked",))
     weight = _flat(state["conv_seg.weight"], file)
+    _matched({"weight": weight, "bias": state["conv_seg.bias"]}, file)
     if any(state[key].shape != weight.shape[1:] for key in norm):
         raise WeightsError(f"{file}: its BatchNorm does not have the {weight.shape[1]} channels")
     gain, shift, mean, variance = (state[key].double() for key in norm)
     scale = gain / (variance + BATCHNORM_EPS).sqrt()
     bias = state["conv_seg.bias"].double() + weight.double() @ (shift - mean * scale)
-    return _matched({"weight": (weight.double() * scale).float(), "bias": bias.float()}, file)
+    return {"weight": (weight.double() * scale).float(), "bias": bias.float()}
 
 
 def _dinov2_depth(state: Mapping[str, Tensor], file: str) -> Arrays:

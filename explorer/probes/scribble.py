@@ -120,8 +120,9 @@ def rasterise(strokes: Iterable[Stroke], size: tuple[int, int]) -> np.ndarray:
         path = [(col * width - 0.5, row * height - 0.5) for row, col in stroke.points]
         if len(path) > 1:
             draw.line(path, fill=value, width=max(1, round(2 * reach)), joint="curve")
-        for x, y in path:
-            draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=value)
+        for x, y in path:  # PIL's box holds its last row and column
+            box = (x - reach + 0.5, y - reach + 0.5, x + reach - 0.5, y + reach - 0.5)
+            draw.ellipse(box, fill=value)
     return np.asarray(canvas).astype(np.int16)
 
 

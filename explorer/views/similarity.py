@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from explorer.core import Panel
 from explorer.image import Photo
 from explorer.session import Options, Session
+from explorer.upsamplers import Resampler
 from explorer.views import palette
 from explorer.views.attention import backdrop
 from explorer.views.base import VIEWS
@@ -123,27 +123,13 @@ class SimilarityView(RowView[Similarity]):
 
 
 def similarity(asked: Place, seen: Place) -> Similarity:
-    """Return the cosine of every pixel of ``seen`` with the query pixel of ``asked``.
+    """Return the cosine of every pixel of ``seen`` with the query pixel of ``asked``."""
 
-    The dot product is one projected channel, the length of each pixel's feature is streamed once
-    and kept; features of length 0 are like nothing. Where projecting is slow, the session keeps
-    the features themselves if they fit.
-    """
-    tag = ("cosine", asked.options.photo.digest, asked.query)
-
-    def compute(resampler) -> Similarity:
+    def compute(_: Resampler) -> Similarity:
         feature = asked.resampler.pixel(*asked.query)
-        unit = feature / feature.norm().clamp(min=1e-12)
-        pair = seen.options, seen.backbone, seen.method
-        whole = seen.session.upsampled(*pair)
-        if whole is None:
-            dot = resampler.project(unit[None])[0, 0]
-        else:
-            dot = (unit @ whole[0].flatten(1)).unflatten(0, resampler.output_size)
-        norms = seen.session.norms(*pair)[0]
-        cosine = torch.where(norms > 1e-12, dot / norms.clamp(min=1e-12), 0).clamp(-1, 1)
-        best = int(cosine.argmax())
+        cosine = seen.session.similar(seen.options, seen.backbone, seen.method, feature)
         found = cosine.float().cpu().numpy()
-        return Similarity(found, divmod(best, found.shape[1]))
+        return Similarity(found, divmod(int(found.argmax()), found.shape[1]))
 
+    tag = ("cosine", asked.options.photo.digest, asked.query)
     return seen.session.kept(seen.options, seen.backbone, seen.method, tag, compute)

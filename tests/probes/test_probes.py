@@ -66,7 +66,7 @@ def probe(kind, channels=24, outputs=7, **about):
     bias = torch.randn(outputs, generator=draw)
     if kind == "segmentation":
         about["classes"] = ClassSet(tuple(f"class {i}" for i in range(outputs)))
-    return PROBES.create(kind, weight=weight, bias=bias, **about)
+    return PROBES.get(kind)(weight, bias, **about)
 
 
 @pytest.mark.parametrize("name", UPSAMPLERS.names())

@@ -123,6 +123,7 @@ def rasterise(strokes: Iterable[Stroke], size: tuple[int, int]) -> np.ndarray:
         for x, y in path:  # PIL's box holds its last row and column
             box = (x - reach + 0.5, y - reach + 0.5, x + reach - 0.5, y + reach - 0.5)
             draw.ellipse(box, fill=value)
+            draw.point((round(x), round(y)), fill=value)  # a dot smaller than a pixel still counts
     return np.asarray(canvas).astype(np.int16)
 
 

@@ -109,7 +109,7 @@ class AttentionView(RowView[Reading]):
                 seen.col0 / width,
                 seen.col1 / width,
             )
-        label = "weight (colour follows its square root)"
+        label = "weight (square-root scale)"
         return place.panel(
             image,
             notes,
@@ -142,7 +142,7 @@ def reading(place: Place) -> Reading:
         weights = resampler.stencil(*place.query)
         notes = ["effective stencil"]
         if isinstance(resampler, FeatUpResampler):
-            notes.append("its channel mixing, the same at every pixel, left out")
+            notes.append("without the channel mixing, the same at every pixel")
         notes.append(resampler.note())
         return Reading(weights.float().cpu().numpy(), None, tuple(notes))
     heads = len(seen.heads)

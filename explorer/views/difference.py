@@ -61,7 +61,11 @@ class DifferenceView(RowView[np.ndarray]):
             colorbar=palette.colorbar(palette.SEQUENTIAL, 0, high, f"cosine distance to {title}"),
             recipe=place.recipe(self.name, reference=_reference(place.options), high=high),
         )
-        return replace(made, column=f"{place.column} vs {title}")
+        return replace(made, column=self.column(place))
+
+    def column(self, place: Place) -> str:
+        """Name both methods."""
+        return f"{place.column} vs {method_title(_reference(place.options))}"
 
 
 def distance(first: Place, second: Place) -> np.ndarray:

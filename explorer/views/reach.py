@@ -119,12 +119,12 @@ class ReachView(RowView[Reach]):
         else:
             top = scale[1]
             image = palette.look_up(palette.SEQUENTIAL, measured.spread, 0, top, GAMMA)
-            label = "spread in cells (colour follows its square root)"
+            label = "spread in cells (square-root scale)"
             parts["colorbar"] = palette.colorbar(palette.SEQUENTIAL, 0, top, label, GAMMA)
             notes.append("standard deviation of the positions read")
         if not place.upsampler.convex:
             notes.append("weights divided by their sum")
-        if measured.undefined:
+        if what == "spread" and measured.undefined:
             share = percent(measured.undefined)
             notes.append(f"negative weights leave no spread at {share} of the pixels")
         return place.panel(

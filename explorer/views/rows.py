@@ -149,6 +149,10 @@ class RowView(View, Generic[M]):
         """
         return None
 
+    def column(self, place: Place) -> str:
+        """Return what stands over a place's panel."""
+        return place.column
+
     def methods(self, options: Options) -> tuple[str, ...]:
         """Return the upsamplers that have a panel each."""
         return options.upsamplers
@@ -177,7 +181,7 @@ class RowView(View, Generic[M]):
                             measured = self.measure(place)
                     except ExplorerError as error:
                         found.append((place, error))
-                        yield error_panel(label, place.column, place.size, error)
+                        yield error_panel(label, self.column(place), place.size, error)
                         continue
                     found.append((place, measured))
                     last = label == rows[-1][0] and method == methods[-1]
@@ -212,7 +216,7 @@ class RowView(View, Generic[M]):
                 if key is not None:
                     yield key
             if isinstance(measured, ExplorerError):
-                yield error_panel(place.label, place.column, place.size, measured)
+                yield error_panel(place.label, self.column(place), place.size, measured)
             else:
                 yield self.paint(place, measured, scale if shared else self.scale([measured]))
 

@@ -107,9 +107,7 @@ class SimilarityView(RowView[Similarity]):
             image,
             notes,
             metrics=tuple(shown),
-            colorbar=palette.colorbar(
-                palette.SEQUENTIAL, low, 1, "cosine with the query pixel's feature"
-            ),
+            colorbar=palette.colorbar(palette.SEQUENTIAL, low, 1, "cosine with the query"),
             marker=((point[0] + 0.5) / height, (point[1] + 0.5) / width),
             recipe=place.recipe(
                 self.name,

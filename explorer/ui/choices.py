@@ -18,7 +18,7 @@ MULTI_STAGES = (("blocks.4", "112 ch"), ("multi", "624 ch"))
 def example_photos() -> dict[str, Path]:
     """Return the example photos by name, the default first."""
     found = {p.stem: p for p in sorted(EXAMPLES.iterdir()) if p.suffix in (".jpg", ".png")}
-    first = "cat" if "cat" in found else next(iter(found), None)
+    first = "coffee" if "coffee" in found else next(iter(found), None)
     return {name: found[name] for name in sorted(found, key=lambda n: (n != first, n))}
 
 

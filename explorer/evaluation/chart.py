@@ -31,7 +31,10 @@ def chart(tables: list[Table], title: str, out: Path) -> None:
         _panel(grid[place], table, column, first=place % columns == 0)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
-    figure.suptitle(title, fontsize=10)
+    spread = any(c.spread is not None for t, _ in panels for r in t.rows for c in r.cells.values())
+    bars = "± one standard deviation over seeds" if spread else "95% interval of the difference"
+    figure.suptitle(f"{title[0].upper()}{title[1:]}", fontsize=10)
+    figure.supxlabel(f"bars: {bars} · dashed: bilinear · grey: controls", fontsize=7)
     figure.savefig(out)
 
 

@@ -69,20 +69,22 @@ class Reconstruction(Comparison):
     @torch.no_grad()
     def measure(self, stage: Stage, scene: Scene, method: Method, truth) -> dict[str, float]:
         """Return cosines and L2 for both factors, and the consistency."""
-        target = scene.features
-        grid = tuple(target.shape[-2:])
-        size = fit_size(scene.photo.size, stage.sizes.input, stage.backbone.stride)
+        # Sides that both factors divide, so that every size shows the same picture.
+        unit = max(FACTORS) * stage.backbone.stride
+        size = fit_size(scene.photo.size, stage.sizes.input, unit)
+        target = stage.features(scene.photo, size)
         guidance = scene.photo.tensor(size, stage.device)
         found = {}
         for factor in FACTORS:
-            small = stage.features(scene.photo, stage.sizes.input // factor)
+            small = stage.features(scene.photo, (size[0] // factor, size[1] // factor))
+            grid = tuple(target.shape[-2:])
             made = method.upsampler.prepare(guidance, small, grid).features()
             found[f"cosine_x{factor}"] = F.cosine_similarity(made, target, dim=1).mean().item()
             error = (made - target).norm(dim=1).mean() / target.norm(dim=1).mean()
             found[f"l2_x{factor}"] = error.item()
-        large = method.upsampler.prepare(scene.guidance, target, scene.size)
-        back = averaged_back(large, grid)
-        found["consistency"] = F.cosine_similarity(back, target, dim=1).mean().item()
+        large = method.upsampler.prepare(scene.guidance, scene.features, scene.size)
+        back = averaged_back(large, tuple(scene.features.shape[-2:]))
+        found["consistency"] = F.cosine_similarity(back, scene.features, dim=1).mean().item()
         return found
 
 
@@ -167,7 +169,7 @@ def precision(score: Tensor, truth: tuple[np.ndarray, np.ndarray]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One row: per-photo values (images,) by column, mean seconds; ``method`` None: the photo."""
+    """One row: per-photo values (images,) by column, median seconds; ``method`` None: the photo."""
 
     method: Method | None
     values: dict[str, np.ndarray]
@@ -234,7 +236,7 @@ class CompareRun:
                 continue
             values = {k: np.array([f["values"][k] for f in mine]) for k in mine[0]["values"]}
             rows.append(
-                Measured(method, values, float(np.mean([f.get("seconds", 0) for f in mine])))
+                Measured(method, values, float(np.median([f.get("seconds", 0) for f in mine])))
             )
         return rows
 

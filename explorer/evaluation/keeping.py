@@ -60,7 +60,7 @@ def keep_probe(made: ProbeRun, tables: list[Table], request: Any, stage: Stage) 
         },
         "data": f"{len(made.train)} photos of {made.data.root.name} ({made.data.split.how})",
         "steps": made.plan.schedule.steps,
-        "seconds": round(made.training_seconds, 1),
+        "seconds": round(made.training_seconds(method) / made.plan.seeds, 1),
         "seed": 0,
         "versions": versions(),
         "scores": scores,

@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One method's sums (images, seeds, *shape) for one kind of probe, and its mean seconds."""
+    """One method's sums (images, seeds, *shape) for one kind of probe, and its median seconds."""
 
     method: Method
     variant: str
@@ -81,7 +81,6 @@ class ProbeRun:
         self.ledger, self.accelerator = ledger, accelerator
         self.quiet = quiet or not accelerator.is_main_process
         self.baseline = next(m for m in methods if m.key == BASELINE)
-        self.training_seconds = 0.0
 
     def run(self) -> list[Outcome]:
         """Gather, train and score, going on where an earlier run stopped."""
@@ -103,11 +102,9 @@ class ProbeRun:
             self.accelerator.wait_for_everyone()
         state: list = [None]
         if self.accelerator.is_main_process:
-            start = time.monotonic()
             samples = self._gather(missing, self.train) if missing else {}
             for method in missing:
                 self._train(method, samples.pop(method.key), keys[method.key])
-            self.training_seconds = time.monotonic() - start
             state = [{m.key: self._kept(keys[m.key]) for m in wanted}]
         if self.accelerator.num_processes > 1:
             broadcast_object_list(state)
@@ -176,6 +173,11 @@ class ProbeRun:
         packed = [[pack(part.numpy()) for part in pair] for pair in found]
         self.ledger.put(key, probes=packed, seconds=time.monotonic() - start)
 
+    def training_seconds(self, method: Method) -> float:
+        """Return how long the training of a method's probes took, all seeds, without gathering."""
+        entry = self.ledger.get(self._training_key(method))
+        return 0.0 if entry is None else entry["seconds"]
+
     def _kept(self, key: str) -> list[tuple[Tensor, Tensor]]:
         entry = self.ledger.get(key)
         return [
@@ -243,7 +245,7 @@ class ProbeRun:
                 continue
             sums = np.stack([unpack(row["sums"]) for row in rows])
             seconds = {
-                name: float(np.mean([row[f"{name}_seconds"] for row in rows]))
+                name: float(np.median([row[f"{name}_seconds"] for row in rows]))
                 for name in ("prepare", "predict")
             }
             first = 0

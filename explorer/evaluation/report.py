@@ -72,7 +72,7 @@ def markdown(facts: dict[str, Any], tables: list[Table]) -> str:
 def table_markdown(table: Table) -> list[str]:
     """Return a table's lines; main columns carry the difference to bilinear."""
     timed = list(dict.fromkeys(name for row in table.rows for name in row.seconds))
-    heads = ["", *(_head(c) for c in table.columns), *(f"{name} s" for name in timed)]
+    heads = ["", *(_head(c) for c in table.columns), *(f"{name}, s/photo" for name in timed)]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
     for row in table.rows:
         cells = [cell_text(row.cells[column.key], column) for column in table.columns]

@@ -255,20 +255,25 @@ class Evaluation:
                 "origin": model.origin,
                 "sha256": model.digest,
             },
-            "settings": {
-                "input": request.input_size,
-                "output": request.output_size or "maps",
-                "seeds": request.seeds,
-                "pixels": request.pixels,
-                "schedule": f"AdamW {self.plan.schedule.lr:g}, {request.steps} steps of "
-                f"{self.plan.schedule.batch}, cosine to zero",
-            },
+            "settings": self._settings(),
             "methods": [describe(method) for method in self.methods],
             "versions": versions(),
             "machine": machine(self.stage.device, self.accelerator.num_processes),
             "seconds": round(time.monotonic() - self.start, 1),
             "date": datetime.date.today().isoformat(),
             "command": _command(),
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        request, schedule = self.request, self.plan.schedule
+        sizes = {"input": request.input_size, "output": request.output_size or "maps"}
+        if request.task in COMPARISONS:
+            return sizes
+        return sizes | {
+            "seeds": request.seeds,
+            "pixels": request.pixels,
+            "schedule": f"AdamW {schedule.lr:g}, decay {schedule.weight_decay:g}, "
+            f"{schedule.steps} steps of {schedule.batch}, cosine to zero",
         }
 
 

@@ -68,9 +68,9 @@ class Stage:
         model = self.backbone
         return f"{model.name}:{model.stage}:{model.digest}:{self.sizes.input}"
 
-    def features(self, photo: Photo, side: int | None = None) -> Tensor:
-        """Return the coarse features (1, C, h, w) of a photo, its longer side ``side``."""
-        size = fit_size(photo.size, side or self.sizes.input, self.backbone.stride)
+    def features(self, photo: Photo, size: tuple[int, int] | None = None) -> Tensor:
+        """Return the coarse features (1, C, h, w) of a photo, resized to ``size`` if given."""
+        size = size or fit_size(photo.size, self.sizes.input, self.backbone.stride)
         key = f"{photo.digest}:{size}"
         image = lambda: photo.tensor(size, self.device)  # noqa: E731
         return cached_features(self.cache, self.backbone, key, image).to(self.device)

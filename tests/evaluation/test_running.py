@@ -127,7 +127,7 @@ def test_preservation_trains_on_bilinear_only_and_covers_labels_and_depth(scenes
 
 
 def test_reconstruction_and_edges(scenes, tmp_path):
-    evaluate(request(scenes, tmp_path / "r", "reconstruction", input_size=128, output_size=128))
+    evaluate(request(scenes, tmp_path / "r", "reconstruction", input_size=256, output_size=256))
     found = report(tmp_path / "r")
     assert cell(found, 0, "bilinear", "cosine_x2")["mean"] <= 1
     assert cell(found, 0, "nearest", "consistency")["mean"] == pytest.approx(1, abs=1e-3)
@@ -226,6 +226,7 @@ def test_a_saved_probe_predicts_as_it_did(scenes, tmp_path):
     entry = next(e for e in Ledger(tmp_path).entries.values() if e["key"].startswith("train:"))
     assert torch.equal(probe.weight, torch.from_numpy(unpack(entry["probes"][0][0]).copy()))
     card = json.loads(path.with_suffix(".json").read_text())
+    assert card["seconds"] >= 0 and card["steps"] == 60
     assert card["licence"] == "mine" and card["data"].startswith("8 photos")
     with pytest.raises(ExplorerError, match="is not among the methods"):
         evaluate(request(scenes, tmp_path, seeds=1, save_probe=path, probe_method="jafar"))

@@ -1,0 +1,182 @@
+"""Which probe reads a place and what it predicts there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import torch
+from torch import Tensor
+
+from explorer.core import ExplorerError, WeightsError
+from explorer.image import fit_size
+from explorer.probes import (
+    PROBES,
+    Prediction,
+    Probe,
+    SegmentationProbe,
+    Stroke,
+    class_token,
+    fit_scribble,
+    load_probe,
+    probe_rows,
+)
+from explorer.probes.files import stage_of
+from explorer.session import Options, Session
+from explorer.views.basis import fit
+from explorer.views.rows import Place
+
+SCRIBBLE = "scribble"
+SCRIBBLE_COMPONENTS = 32
+
+
+def predict(place: Place) -> tuple[Probe, Prediction]:
+    """Return the probe of a place and its prediction there, kept by the session.
+
+    Raises:
+        ExplorerError: there is no such probe for the backbone, or it cannot read this method.
+    """
+    if place.options.view.get("probe") == SCRIBBLE:
+        return _scribbled(place)
+    probe = find_probe(place.session, place.options, place.backbone)
+    if place.upsampler.space != "backbone":
+        raise ExplorerError(
+            f"{place.column}'s features live in a space of their own, which {probe.name} was not "
+            "trained for; the scribble probe can read them"
+        )
+    found = place.session.kept(
+        place.options,
+        place.backbone,
+        place.method,
+        ("prediction", probe.digest, probe.name),
+        probe.predict,
+    )
+    return probe, found
+
+
+def find_probe(session: Session, options: Options, backbone: str) -> Probe:
+    """Return the probe that the option "probe" names, or the first of that kind for the backbone.
+
+    Raises:
+        ExplorerError: there is none, or it was made for another backbone or stage.
+    """
+    wanted = str(options.view.get("probe", "segmentation"))
+    probe = session.models.get(
+        ("probe", wanted, backbone), lambda: _load(session, wanted, backbone)
+    )
+    if getattr(probe, "class_weight", None) is None:
+        return probe
+    model = session.backbone(backbone)
+    size = fit_size(options.photo.size, options.input_size, model.stride)
+    image = options.photo.tensor(size, session.device)
+    told = probe.with_class_token(class_token(model, image)[0].cpu())
+    told.digest = f"{probe.digest}:{options.photo.digest}:{size}"  # the token is the photo's
+    return told
+
+
+def at_query(place: Place) -> list[tuple[str, float]]:
+    """Return what the probe says at the query pixel, for bars beside the crosshair.
+
+    Class probabilities (largest first), metres, or the normal's three parts.
+    """
+    row, col = place.query
+    if place.options.view.get("probe") == SCRIBBLE:
+        probe, values = _scribble_features(place)
+        logits = probe.weight @ values[:, row, col].cpu() + probe.bias
+    else:
+        probe = find_probe(place.session, place.options, place.backbone)
+        with torch.no_grad():
+            logits = probe.at(place.resampler, row, col).cpu()
+    if isinstance(probe, SegmentationProbe):
+        shares = probe.probabilities(logits).tolist()
+        return sorted(zip(probe.classes.names, shares, strict=True), key=lambda pair: -pair[1])
+    values = probe.decode(logits[:, None]).values.flatten().tolist()
+    names = ("metres",) if probe.kind == "depth" else ("x right", "y down", "z forward")
+    return list(zip(names, values, strict=True))
+
+
+def label_map(place: Place) -> tuple[Tensor, SegmentationProbe]:
+    """Return the predicted class numbers (H, W) and their probe, for exports.
+
+    Raises:
+        ExplorerError: the probe does not predict classes.
+    """
+    probe, found = predict(place)
+    if not isinstance(probe, SegmentationProbe):
+        raise ExplorerError(f"a probe of {probe.title.lower()} predicts no classes to export")
+    return found.values.cpu(), probe
+
+
+def _load(session: Session, wanted: str, backbone: str) -> Probe:
+    model = session.backbone(backbone)
+    if wanted not in PROBES:  # a row's name and never a path: options may come from anybody
+        named = {row.name: row for row in probe_rows()}
+        if wanted not in named:
+            raise ExplorerError(
+                f"there is no probe called {wanted[:80]!r}; choose one of: "
+                f"{', '.join((*PROBES, SCRIBBLE, *named))}"
+            )
+        probe = load_probe(named[wanted], allow_network=session.allow_network)
+        if probe.backbone not in ("any", model.name) or probe.stage not in (None, model.stage):
+            stage = f":{probe.stage}" if probe.stage else ""
+            raise ExplorerError(
+                f"the probe {probe.name} reads {probe.backbone}{stage}, not {backbone}; choose "
+                "that backbone"
+            )
+        return probe
+    rows = probe_rows(wanted, model.name, model.stage, model.dim)
+    if ":" in backbone:  # heads that name no stage read the default one
+        rows = [row for row in rows if stage_of(row) is not None]
+    reason = ""
+    for row in rows:
+        try:
+            return load_probe(row, allow_network=session.allow_network)
+        except WeightsError as error:
+            reason = reason or f" ({error})"
+    raise ExplorerError(
+        f"there is no {wanted} probe for {backbone} here{reason}; train one with: python -m "
+        f"explorer evaluate {wanted} --data FOLDER --backbone {backbone} --out OUT --save-probe "
+        "checkpoints/NAME.safetensors"
+    )
+
+
+# --- scribbles ---
+
+
+def strokes_of(options: Options) -> list[Stroke]:
+    """Return the strokes of the option "strokes"; raises ExplorerError for anything else."""
+    found = options.view.get("strokes", [])
+    if not isinstance(found, list):
+        raise ExplorerError("strokes are a list")
+    return [Stroke.from_json(value) for value in found]
+
+
+def _scribble_features(place: Place) -> tuple[SegmentationProbe, Tensor]:
+    """Return a probe fitted to the strokes and the components (C, H, W) it reads."""
+    session, options = place.session, place.options
+    strokes = strokes_of(options)
+    data = session.features(options, place.backbone).data
+    if place.upsampler.space != "backbone":
+        data = place.resampler.values
+    basis = fit([data], SCRIBBLE_COMPONENTS)
+    tag = f"scribble {SCRIBBLE_COMPONENTS}"
+    values = session.projected(
+        options, place.backbone, place.method, basis.weight, basis.bias, tag
+    )[0]
+    text = json.dumps([stroke.to_json() for stroke in strokes])
+    seal = hashlib.sha256(text.encode()).hexdigest()
+    made = session.kept(
+        options,
+        place.backbone,
+        place.method,
+        ("scribble", seal),
+        lambda _: fit_scribble(strokes, values),
+    )
+    made.probe.digest = seal
+    return made.probe, values
+
+
+def _scribbled(place: Place) -> tuple[Probe, Prediction]:
+    probe, values = _scribble_features(place)
+    logits = probe.weight.to(values) @ values.flatten(1) + probe.bias.to(values)[:, None]
+    return probe, probe.decode(logits.unflatten(1, values.shape[1:]))

@@ -27,8 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, help="folder for half-precision features")
     parser.add_argument("--cache-gib", type=float, default=8.0)
     parser.add_argument("--held-out", type=int, default=80, help="photos kept for validation")
+    parser.add_argument("--init", type=Path, help="weights to start from instead of random ones")
     parser.add_argument("--validate-every", type=int, default=250)
     parser.add_argument("--validate-photos", type=int, default=16)
+    parser.add_argument(
+        "--validate-guidance", type=int, default=112, help="guidance side at validation, pixels"
+    )
     parser.add_argument("--save-seconds", type=float, default=120.0)
     parser.add_argument("--cpu", action="store_true", help="ignore any GPU")
     parser.add_argument("--mixed-precision", default="no", choices=("no", "bf16", "fp16"))
@@ -38,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the last step is done."""
     from explorer.backbones import load_backbone
+    from explorer.core import WeightsError
+    from explorer.hub.places import digest
     from explorer.training.loop import Places, Trainer
     from explorer.training.photos import photo_paths, split
     from explorer.training.recipe import recipe
@@ -52,6 +58,10 @@ def run(args: argparse.Namespace) -> int:
     if args.terms:
         parts = [term.partition("=") for term in args.terms.split(",")]
         changes["terms"] = tuple((name, float(weight or 1)) for name, _, weight in parts)
+    if args.init:
+        if not args.init.is_file():
+            raise WeightsError(f"{args.init} is not a file of weights to start from")
+        changes["init"] = digest(args.init)
     made = recipe(args.method, args.budget, **changes)
     train, held_out = split(photo_paths(args.data), args.held_out)
     backbones = []
@@ -68,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
         mixed_precision=args.mixed_precision,
         validate_every=args.validate_every,
         validate_photos=args.validate_photos,
+        validate_guidance=args.validate_guidance,
+        init=args.init,
         save_seconds=args.save_seconds,
         quiet=args.quiet,
     )

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from explorer.core import ExplorerError, WeightsError
 from explorer.feature_cache import FeatureCache
@@ -67,9 +68,12 @@ class Trainer:
         validate_every: int = 250,
         validate_photos: int = 16,
         save_seconds: float = 120.0,
+        validate_guidance: int = 112,
         quiet: bool = False,
+        init: Path | None = None,
     ):
         self.recipe, self.backbones, self.places = recipe, backbones, places
+        self.validate_guidance = validate_guidance
         self.accelerator = Accelerator(
             cpu=cpu,
             mixed_precision=mixed_precision,
@@ -90,6 +94,8 @@ class Trainer:
         self.upsampler = kind(**(kind.options_for(channels) | dict(recipe.options)))
         if not kind.agnostic and any(b.dim != channels for b in backbones):
             raise ExplorerError(f"{kind.title} is built for one width: train one per backbone")
+        if init is not None:
+            start_from(self.upsampler, init)
         objective = Objective(self.upsampler, recipe, channels)
         optimiser = make_optimiser(recipe, objective)
         self.objective, self.optimiser = self.accelerator.prepare(objective, optimiser)
@@ -172,11 +178,15 @@ class Trainer:
         self.upsampler.eval()
         bilinear = UPSAMPLERS.create("bilinear")
         found, baseline = [], []
-        for case in cases(self.held_out, self.backbones[0], self.cache, self.device):
+        photos = cases(
+            self.held_out, self.backbones[0], self.cache, self.device, self.validate_guidance
+        )
+        for case in photos:
             found.append(score(self.upsampler, case))
             baseline.append(score(bilinear, case))
         seconds = round(self.seconds, 1)
-        return {"step": self.step - 1, "seconds": seconds, **summary(found, baseline)}
+        row = {"step": self.step - 1, "seconds": seconds, "guidance": self.validate_guidance}
+        return row | summary(found, baseline)
 
     def _keep_best(self, found: dict) -> None:
         value = found["gain_x2"] + found["gain_x4"]
@@ -216,8 +226,8 @@ class Trainer:
             return
         state = torch.load(self.places.resume, map_location="cpu", weights_only=True)
         mine, theirs = comparable(self.recipe.to_dict()), comparable(state["recipe"])
-        if mine != theirs:
-            keys = [k for k in mine if mine[k] != theirs.get(k)]
+        keys = [k for k in mine if mine[k] != theirs.get(k)]
+        if keys:
             changed = ", ".join(f"{k}: {theirs.get(k)} -> {mine[k]}" for k in keys)
             raise WeightsError(
                 f"{self.places.resume.name} belongs to a run with other settings ({changed}); "
@@ -229,6 +239,19 @@ class Trainer:
         self.best, self.best_state = state["best"], state["best_state"]
         if self.main and not self.quiet:
             print(f"going on at step {self.step}", flush=True)
+
+
+def start_from(upsampler: torch.nn.Module, path: Path) -> None:
+    """Load weights into an upsampler before training.
+
+    Raises:
+        WeightsError: the file is not safetensors or holds other parameters.
+    """
+    try:
+        upsampler.load_state_dict(load_file(path), strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"the run cannot start from {path.name}: {reason}") from None
 
 
 def make_optimiser(recipe: Recipe, objective: torch.nn.Module) -> torch.optim.Optimizer:

@@ -14,7 +14,8 @@ class Recipe:
 
     ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all
     terms but the first run only each n-th step. ``guidance`` are the sides, in pixels, the guidance
-    image is drawn from, repeated to weigh them.
+    image is drawn from, repeated to weigh them. ``init`` is the sha256 of the weights the run
+    started from.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Recipe:
     consistency_size: int = 224
     seed: int = 0
     clip: float = 1.0
+    init: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable copy."""

@@ -50,10 +50,11 @@ class Objective(nn.Module):
     def forward(self, step: Step) -> dict[str, Tensor]:
         """Return {term: loss} of the terms that run at this step."""
         self.memo = {}
+        turn = step.number // len(self.recipe.backbones)  # so that every backbone gets all terms
         runs = [
             name
             for place, (name, _) in enumerate(self.recipe.terms)
-            if place == 0 or step.number % self.recipe.every == 0
+            if place == 0 or turn % self.recipe.every == 0
         ]
         found = {name: TERMS.get(name)(self, step) for name in runs}
         self.memo = {}

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from explorer.core import ImageError
 from explorer.feature_cache import FeatureCache, cached_features
-from explorer.image import center_crop_square, open_photo
+from explorer.image import center_crop_square, open_photo, resize
 
 SIDE = 448
 FACTORS = (2, 4)
@@ -21,15 +21,24 @@ FACTORS = (2, 4)
 
 @dataclass(frozen=True)
 class Case:
-    """One held-out photo: guidance (1, 3, 448, 448), target and the inputs by factor."""
+    """One held-out photo: guidance (1, 3, G, G), target and the inputs by factor."""
 
     guidance: Tensor
     target: Tensor
     inputs: dict[int, Tensor]
 
 
-def cases(paths: list[Path], backbone, cache: FeatureCache, device: torch.device):
-    """Yield a Case per readable photo: centre-cropped, 448-px target, 224- and 112-px inputs."""
+def cases(
+    paths: list[Path],
+    backbone,
+    cache: FeatureCache,
+    device: torch.device,
+    guidance: int = SIDE,
+):
+    """Yield a Case per readable photo: centre-cropped, 448-px target, 224- and 112-px inputs.
+
+    ``guidance`` is the side of the guidance image in pixels.
+    """
     for path in paths:
         try:
             photo = open_photo(path)
@@ -45,7 +54,11 @@ def cases(paths: list[Path], backbone, cache: FeatureCache, device: torch.device
                 lambda: center_crop_square(photo, side).to(device),
             ).to(device)
 
-        yield Case(square, features(SIDE), {f: features(SIDE // f) for f in FACTORS})
+        yield Case(
+            square if guidance == SIDE else resize(square, (guidance, guidance)),
+            features(SIDE),
+            {f: features(SIDE // f) for f in FACTORS},
+        )
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from pathlib import Path
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
 from explorer.hub import checkpoints, local_file
 from explorer.hub.network import offline, reachable
+from explorer.probes import PROBES, probe_rows
 from explorer.ui.page import AUTOMATIC
 from explorer.upsamplers import UPSAMPLERS
 
@@ -76,3 +77,13 @@ def checkpoint_choices(method: str) -> list[tuple[str, str]]:
             there = "" if local_file(row) else " · needs a download"
             pairs.append((f"{row.name} ({row.origin}){there}", row.name))
     return [*pairs, ("untrained (random weights)", "untrained")]
+
+
+def probe_choices() -> list[tuple[str, str]]:
+    """Return (label, value) pairs: the kinds of probe, then every single one."""
+    kinds = [(PROBES.get(name).title, name) for name in PROBES]
+    rows = [
+        (f"{row.name} ({row.origin}){'' if local_file(row) else ' · needs a download'}", row.name)
+        for row in probe_rows()
+    ]
+    return [*kinds, *rows]

@@ -17,12 +17,12 @@ from explorer.ui.grid import grid_value, on_pick, read_click
 from explorer.ui.page import Page
 from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
+from explorer.ui.status import trouble
 from explorer.views import VIEWS
 from explorer.views.base import method_title
 
 log = logging.getLogger(__name__)
-TROUBLE = "Something went wrong here, not with your input; the server's log has the details."
-POINTED = ("attention", "similarity")  # the views that show something about the query
+POINTED = ("attention", "similarity", "probe")  # the views that show something about the query
 
 
 def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
@@ -38,7 +38,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
         try:
             click = read_click(picked)
         except ExplorerError as error:
-            yield gr.skip(), {"text": str(error), "kind": "error"}, gr.skip(), gr.skip()
+            yield gr.skip(), trouble(error, log), gr.skip(), gr.skip()
             return
         values = ((click.row, click.col), *values[1:])
         if page.settings(*values).view in POINTED:
@@ -70,18 +70,15 @@ def stream(
     try:
         options = chosen.options(read_photo(photo))
     except ExplorerError as error:
-        yield gr.skip(), {"text": str(error), "kind": "error"}
+        yield gr.skip(), trouble(error, log)
         return
     panels: dict[tuple[str, str], Panel] = {}
     try:
         for panel in VIEWS.create(chosen.view).stream(session, options):
             panels[panel.row, panel.column] = panel
             yield show(session, options, panels, chosen)
-    except ExplorerError as error:
-        yield gr.skip(), {"text": str(error), "kind": "error"}
-    except Exception:
-        log.exception("the grid could not be made")
-        yield gr.skip(), {"text": TROUBLE, "kind": "error"}
+    except Exception as error:
+        yield gr.skip(), trouble(error, log)
 
 
 def show(

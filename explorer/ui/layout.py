@@ -7,21 +7,13 @@ from pathlib import Path
 import gradio as gr
 
 from explorer.session import Session
-from explorer.ui import api, choices, events
+from explorer.ui import api, choices, events, view_bar
 from explorer.ui.grid import panel_grid
 from explorer.ui.page import AUTOMATIC, Page
 from explorer.ui.photo_input import photo_input
-from explorer.ui.settings import (
-    COMPONENTS,
-    HEADS,
-    MAX_BACKBONES,
-    VIEWS_ON_SCREEN,
-    WHATS,
-    WINDOWS,
-    Settings,
-)
+from explorer.ui.settings import MAX_BACKBONES, Settings
 from explorer.ui.status import status_line
-from explorer.views import VIEWS
+from explorer.ui.tabs import TABS
 
 TITLE = "Feature Upsampling Explorer"
 THEME = gr.themes.Default(  # the bundled semi-bold cuts lack most letters
@@ -43,62 +35,23 @@ def build(session: Session) -> gr.Blocks:
         with gr.Row(elem_id="page-body"):
             with gr.Column(scale=0, min_width=300, elem_id="page-settings"):
                 photo, fields, checkpoints = _settings_column(defaults)
-            with gr.Column(scale=1, min_width=480, elem_id="page-main"):
-                fields |= _view_bar(defaults)
-                status = status_line("status")
-                grid = panel_grid("grid")
-                link = gr.Textbox(
-                    label="Permalink (settings; the photo only if it is an example)",
-                    interactive=False,
-                    buttons=["copy"],
-                    elem_id="permalink",
-                )
-        page = Page(photo, fields, checkpoints, gr.State(None), grid, status, link)
+            with gr.Column(scale=1, min_width=480, elem_id="page-main"), gr.Tabs(elem_id="tabs"):
+                with gr.Tab("Panels", id="panels"):
+                    fields |= view_bar.build(defaults)
+                    status = status_line("status")
+                    grid = panel_grid("grid")
+                    link = gr.Textbox(
+                        label="Permalink (settings; the photo only if it is an example)",
+                        interactive=False,
+                        buttons=["copy"],
+                        elem_id="permalink",
+                    )
+                page = Page(photo, fields, checkpoints, gr.State(None), grid, status, link)
+                for tab in TABS:
+                    tab.build(page, session)
         events.connect(demo, page, session)
         api.expose(session)
     return demo
-
-
-def _view_bar(defaults: Settings) -> dict[str, gr.components.Component]:
-    titles = [(VIEWS.get(name).title, name) for name in VIEWS_ON_SCREEN]
-    view = gr.Radio(titles, value=defaults.view, show_label=False, container=False, elem_id="view")
-    with gr.Row(elem_id="view-options"):
-        components = gr.Dropdown(
-            list(COMPONENTS), value=defaults.components, label="Components", min_width=120
-        )
-        percentile = gr.Slider(0, 10, defaults.percentile, step=0.5, label="Clipped, %")
-        head = gr.Dropdown(list(HEADS), value=defaults.head, label="Head", visible=False)
-        window = gr.Dropdown(
-            list(WINDOWS), value=defaults.window, label="AnyUp's window ±", visible=False
-        )
-        what = gr.Dropdown(list(WHATS), value=defaults.what, label="Colours show", visible=False)
-        threshold = gr.Slider(
-            -1, 1, defaults.threshold, step=0.05, label="Fade below cosine", visible=False
-        )
-    owners = {
-        components: ("pca",),
-        percentile: ("pca",),
-        head: ("attention",),
-        window: ("attention", "reach"),
-        what: ("reach",),
-        threshold: ("similarity",),
-    }
-    view.change(
-        lambda chosen: [gr.update(visible=chosen in views) for views in owners.values()],
-        view,
-        list(owners),
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    return {
-        "view": view,
-        "components": components,
-        "percentile": percentile,
-        "head": head,
-        "window": window,
-        "what": what,
-        "threshold": threshold,
-    }
 
 
 def _settings_column(

@@ -7,10 +7,22 @@ from typing import Any
 
 import gradio as gr
 
+from explorer.session import Options
+from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
 
 PLAIN = ("backbones", "upsamplers", "input_size", "output_size", "components", "percentile")
-VIEWED = ("view", "head", "window", "what", "threshold")
+VIEWED = (
+    "view",
+    "head",
+    "window",
+    "what",
+    "threshold",
+    "probe",
+    "show",
+    "opacity",
+    "reference",
+)
 AUTOMATIC = "best available"
 
 
@@ -46,6 +58,14 @@ class Page:
             query=None if query is None else tuple(query),
             checkpoints=chosen,
         )
+
+    def options(self, photo: str | None, *values: Any) -> Options:
+        """Return the options of views for the photo and the fields' values.
+
+        Raises:
+            ExplorerError: there is no photo, it cannot be read, or a setting nobody can compute.
+        """
+        return self.settings(*values).options(read_photo(photo))
 
     def values(self, chosen: Settings) -> list[Any]:
         """Return the query and the fields' values for settings, in the order of ``inputs``."""

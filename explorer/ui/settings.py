@@ -18,15 +18,26 @@ COMPONENTS = ("1-3", "4-6", "7-9", "10-12")
 HEADS = ("mean", "0", "1", "2", "3")
 WINDOWS = ("checkpoint", "0.05", "0.1", "0.15", "0.2", "0.3", "0.5", "none")
 WHATS = ("mean", "position", "spread")
-VIEWS_ON_SCREEN = ("pca", "attention", "reach", "similarity")
+PROBES = ("segmentation", "depth", "normals")
+SHOWN = ("prediction", "confidence", "disagreement")
+FIRST = "the first"  # of the chosen upsamplers
+VIEWS_ON_SCREEN = ("pca", "attention", "reach", "similarity", "difference", "probe")
 CHOICES = {
     "components": COMPONENTS,
     "head": HEADS,
     "window": WINDOWS,
     "what": WHATS,
     "view": VIEWS_ON_SCREEN,
+    "show": SHOWN,
 }
-NUMBERS = {"input_size": int, "output_size": int, "percentile": float, "threshold": float}
+NUMBERS = {
+    "input_size": int,
+    "output_size": int,
+    "percentile": float,
+    "threshold": float,
+    "opacity": float,
+}
+TEXTS = ("example", "probe", "reference")
 NO_THRESHOLD = -1.0
 
 
@@ -49,6 +60,10 @@ class Settings:
     window: str = "checkpoint"
     what: str = "mean"
     threshold: float = NO_THRESHOLD
+    probe: str = "segmentation"
+    show: str = "prediction"
+    opacity: float = 0.7
+    reference: str = FIRST
     query: tuple[float, float] | None = None
     checkpoints: Mapping[str, str] = field(default_factory=dict)
 
@@ -93,6 +108,10 @@ class Settings:
             found["what"] = self.what
         if self.view == "similarity" and self.threshold > NO_THRESHOLD:
             found["threshold"] = float(self.threshold)
+        if self.view == "probe":
+            found |= {"probe": self.probe, "show": self.show, "opacity": float(self.opacity)}
+        if self.view in ("difference", "probe") and self.reference != FIRST:
+            found["reference"] = self.reference
         return found
 
     def query_string(self) -> str:
@@ -130,8 +149,9 @@ class Settings:
         for key, choices in CHOICES.items():
             if pairs.get(key) in choices:
                 found[key] = pairs[key]
-        if pairs.get("example"):
-            found["example"] = pairs["example"][:80]
+        for key in TEXTS:
+            if pairs.get(key):
+                found[key] = pairs[key][:80]
         found |= _parse_query(pairs.get("query", ""))
         chosen = [part.partition("=") for part in pairs.get("checkpoints", "").split(",")]
         named = {k: v for k, _, v in chosen if k and v}

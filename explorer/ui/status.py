@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import gradio as gr
 
+from explorer.core import ExplorerError
+
 SCRIPT = Path(__file__).parent / "static" / "status.js"
+TROUBLE = "Something went wrong here, not with your input; the server's log has the details."
 STARTING = {"text": "Starting…", "kind": "work"}
 
 
-def status_line(elem_id: str) -> gr.HTML:
+def status_line(elem_id: str, value: dict[str, str] = STARTING) -> gr.HTML:
     """Make the line; its value is {"text", "kind"} with kind "work", "done" or "error".
 
     The template is constant: Gradio evaluates ``${...}`` inside values that templates insert.
     """
     return gr.HTML(
-        value=STARTING,
+        value=value,
         elem_id=elem_id,
         html_template='<div class="status" role="status"></div>',
         js_on_load=SCRIPT.read_text("utf-8"),
     )
+
+
+def trouble(error: Exception, log: logging.Logger) -> dict[str, str]:
+    """Return the line for an error: the sentence of ours, or that it is in the log."""
+    if isinstance(error, ExplorerError):
+        return {"text": str(error), "kind": "error"}
+    log.error("a request failed", exc_info=error)
+    return {"text": TROUBLE, "kind": "error"}

@@ -1,0 +1,144 @@
+"""Compare: any two panels under a swipe slider, and where the features of two methods differ."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from explorer.core import ExplorerError, Panel
+from explorer.session import Options, Session
+from explorer.ui.grid import grid_value, on_pick, panel_grid, read_click
+from explorer.ui.page import Page
+from explorer.ui.settings import Settings
+from explorer.ui.status import status_line, trouble
+from explorer.ui.swipe import panel_swipe, swipe_value
+from explorer.views import VIEWS
+from explorer.views.base import method_title
+
+TITLE = "Compare"
+PHOTO = "photo"
+IDLE = {"text": "Choose two panels.", "kind": "done"}
+log = logging.getLogger(__name__)
+Shown = tuple[Any, Any, Any, Any, dict[str, str]]  # left menu, right menu, swipe, map, status
+
+
+def build(page: Page, session: Session) -> None:
+    """Make the tab; call inside ``gr.Tabs``."""
+    with gr.Tab(TITLE, id="compare") as tab:
+        gr.Markdown(
+            "Two panels of the chosen view. Drag the handle, zoom to single pixels; a click sets "
+            "the query of every tab."
+        )
+        with gr.Row():
+            left = gr.Dropdown([], label="Left", elem_id="left", allow_custom_value=True)
+            right = gr.Dropdown([], label="Right", elem_id="right", allow_custom_value=True)
+        status = status_line("compare-status", IDLE)
+        with gr.Row():
+            with gr.Column(scale=3, min_width=420):
+                swipe = panel_swipe("swipe")
+            with gr.Column(scale=2, min_width=320):
+                apart = panel_grid("apart")
+    inputs = [left, right, *page.inputs()]
+
+    def run(one: str, other: str, photo: str | None, *values: Any) -> Iterator[Shown]:
+        try:
+            settings, options = page.settings(*values), page.options(photo, *values)
+            menu = sides(settings)
+            known = [value for _, value in menu]
+            one = one if one in known else known[min(1, len(known) - 1)]
+            other = other if other in known and other != one else known[-1]
+            choices = gr.update(choices=menu, value=one), gr.update(choices=menu, value=other)
+            yield *choices, gr.skip(), gr.skip(), {"text": "Working: two panels", "kind": "work"}
+            for shown in compared(session, settings, options, one, other):
+                yield gr.skip(), gr.skip(), *shown
+        except Exception as error:
+            skipped = [gr.skip()] * 4
+            yield *skipped, trouble(error, log)
+
+    def pick(picked: Any, one: str, other: str, photo: str | None, _, *values: Any):
+        try:
+            click = read_click(picked)
+        except ExplorerError as error:
+            skipped = [gr.skip()] * 4
+            yield *skipped, trouble(error, log), gr.skip()
+            return
+        point = (click.row, click.col)
+        for shown in run(one, other, photo, point, *values):
+            yield *shown, point
+
+    outputs = [left, right, swipe, apart, status]
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    gr.on([tab.select, left.input, right.input], run, inputs, outputs, **quiet)
+    with tab:
+        for linked in (swipe, apart):
+            on_pick(linked, pick, inputs, [*outputs, page.query])
+
+
+def sides(settings: Settings) -> list[tuple[str, str]]:
+    """Return (label, value) of the panels to choose from: the photo, then backbone x method."""
+    found = [("Photo", PHOTO)]
+    for backbone in settings.backbones:
+        for method in settings.upsamplers:
+            title = method_title(method)
+            label = title if len(settings.backbones) == 1 else f"{title} · {backbone}"
+            found.append((label, f"{backbone}/{method}"))
+    return found
+
+
+def compared(
+    session: Session, settings: Settings, options: Options, one: str, other: str
+) -> Iterator[tuple[Any, Any, dict[str, str]]]:
+    """Yield (swipe value, grid value, status): two panels of the chosen view, then how far their
+    features are apart.
+    """
+    if one == other:
+        raise ExplorerError("choose two different panels to compare")
+    view = settings.view if settings.view != "difference" else "pca"
+    if view != settings.view:
+        options = replace(options, view={})
+    made = VIEWS.create(view).render(session, options)
+    places = [_panel(made, settings, name) for name in (one, other)]
+    grids = {}
+    for place, name in zip(places, (one, other), strict=True):
+        if name != PHOTO:
+            grids[place.row] = session.features(options, _split(name)[0]).grid
+    shared = {"query": settings.query, "output_size": options.output, "grids": grids}
+    swipe = swipe_value(*places, **shared)
+    text = f"{VIEWS.get(view).title}: {places[0].column} | {places[1].column}"
+    if PHOTO in (one, other) or _split(one)[0] != _split(other)[0]:
+        note = f"{text} · no difference map: that needs two methods of one backbone"
+        yield swipe, grid_value([], **shared), {"text": note, "kind": "done"}
+        return
+    yield swipe, gr.skip(), {"text": f"{text} · working: their difference", "kind": "work"}
+    backbone, first = _split(one)
+    pair = replace(
+        options,
+        backbones=(backbone,),
+        upsamplers=(first, _split(other)[1]),
+        view={"reference": first},
+    )
+    apart = VIEWS.create("difference").render(session, pair)[-1]
+    yield gr.skip(), grid_value([apart], **shared), {"text": text, "kind": "done"}
+
+
+def _panel(made: list[Panel], settings: Settings, name: str) -> Panel:
+    """Return the panel a side's value stands for; views label rows in the order of backbones."""
+    if name == PHOTO:
+        return next(panel for panel in made if panel.column == "Photo")
+    backbone, method = _split(name)
+    rows = list(dict.fromkeys(panel.row for panel in made))
+    row = rows[settings.backbones.index(backbone)]
+    title = method_title(method)
+    for panel in made:
+        if panel.row == row and panel.column.partition(" vs ")[0] == title:
+            return panel
+    raise ExplorerError(f"this view has no panel of {title}; choose another view or panel")
+
+
+def _split(value: str) -> tuple[str, str]:
+    backbone, _, method = value.rpartition("/")
+    return backbone, method

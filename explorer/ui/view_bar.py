@@ -1,0 +1,66 @@
+"""Which view the grid shows, and the options of that view."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from explorer.ui import choices
+from explorer.ui.settings import (
+    COMPONENTS,
+    FIRST,
+    HEADS,
+    SHOWN,
+    VIEWS_ON_SCREEN,
+    WHATS,
+    WINDOWS,
+    Settings,
+)
+from explorer.views import VIEWS
+
+
+def build(defaults: Settings) -> dict[str, gr.components.Component]:
+    """Make the fields, by the name of the setting they hold; only the chosen view's are shown."""
+    titles = [(VIEWS.get(name).title, name) for name in VIEWS_ON_SCREEN]
+    view = gr.Radio(titles, value=defaults.view, show_label=False, container=False, elem_id="view")
+    references = [(FIRST, FIRST), *choices.upsampler_choices()]
+    with gr.Row(elem_id="view-options"):
+        fields = {
+            "components": gr.Dropdown(
+                list(COMPONENTS), value=defaults.components, label="Components", min_width=120
+            ),
+            "percentile": gr.Slider(0, 10, defaults.percentile, step=0.5, label="Clipped, %"),
+            "head": _menu(HEADS, defaults.head, "Head"),
+            "window": _menu(WINDOWS, defaults.window, "AnyUp's window ±"),
+            "what": _menu(WHATS, defaults.what, "Colours show"),
+            "threshold": gr.Slider(
+                -1, 1, defaults.threshold, step=0.05, label="Fade below cosine", visible=False
+            ),
+            "probe": _menu(choices.probe_choices(), defaults.probe, "Probe"),
+            "show": _menu(SHOWN, defaults.show, "Show"),
+            "opacity": gr.Slider(0, 1, defaults.opacity, step=0.05, label="Opacity", visible=False),
+            "reference": _menu(references, defaults.reference, "Compared with"),
+        }
+    owners = {
+        "components": ("pca",),
+        "percentile": ("pca",),
+        "head": ("attention",),
+        "window": ("attention", "reach"),
+        "what": ("reach",),
+        "threshold": ("similarity",),
+        "probe": ("probe",),
+        "show": ("probe",),
+        "opacity": ("probe",),
+        "reference": ("difference", "probe"),
+    }
+    view.change(
+        lambda chosen: [gr.update(visible=chosen in owners[name]) for name in fields],
+        view,
+        list(fields.values()),
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return {"view": view, **fields}
+
+
+def _menu(options, value: str, label: str) -> gr.Dropdown:
+    return gr.Dropdown(list(options), value=value, label=label, visible=False, min_width=140)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import tempfile
-from pathlib import Path
+import logging
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from explorer.core import ExplorerError, Panel
-from explorer.session import Session
+from explorer.session import Options, Session
+from explorer.ui.grid import picture_file
 from explorer.ui.photo_input import read_photo
-from explorer.ui.settings import Settings
+from explorer.ui.settings import MAX_BACKBONES, Settings
+from explorer.ui.status import trouble
 from explorer.views import VIEWS
+
+BACKBONES = ["efficientnet_lite0"]
+UPSAMPLERS = ["bilinear", "jafar", "anyup"]
+log = logging.getLogger(__name__)
 
 
 def expose(session: Session) -> None:
@@ -22,33 +27,148 @@ def expose(session: Session) -> None:
 
     def explore(
         photo: dict,
-        backbones: list[str] = ["efficientnet_lite0"],  # noqa: B006  (read by Gradio as the default)
-        upsamplers: list[str] = ["bilinear", "jafar", "anyup"],  # noqa: B006
+        backbones: list[str] = BACKBONES,
+        upsamplers: list[str] = UPSAMPLERS,
         input_size: int = 448,
         output_size: int = 448,
         components: str = "1-3",
         percentile: float = 1.0,
-        checkpoints: dict = {},  # noqa: B006
+        checkpoints: dict = {},  # noqa: B006  (read by Gradio as the default)
     ) -> list[dict]:
         """PCA panels of a photo: one dict per panel with row, column, image (PNG), caption,
         origin, error.
         """
-        try:
-            chosen = Settings(
-                backbones=tuple(backbones),
-                upsamplers=tuple(upsamplers),
-                input_size=input_size,
-                output_size=output_size,
-                components=components,
-                percentile=percentile,
-                checkpoints={str(k): str(v) for k, v in checkpoints.items()},
-            )
-            options = chosen.options(read_photo((photo or {}).get("path")))
-            return [described(panel) for panel in VIEWS.create("pca").render(session, options)]
-        except ExplorerError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+        sizes = (backbones, upsamplers, input_size, output_size, checkpoints)
+        options = read_options(photo, *sizes, components=components, percentile=percentile)
+        return [described(panel) for panel in VIEWS.create("pca").render(session, options)]
 
-    gr.api(explore, api_name="explore")
+    def attention(
+        photo: dict,
+        row: int,
+        col: int,
+        backbones: list[str] = BACKBONES,
+        upsamplers: list[str] = UPSAMPLERS,
+        input_size: int = 448,
+        output_size: int = 448,
+        head: str = "mean",
+        window_ratio: float | None = None,
+        checkpoints: dict = {},  # noqa: B006
+    ) -> list[dict]:
+        """What output pixel (row, col) reads: panels, each method's with "cells": its weights,
+        rows of the coarse grid. head: "mean" or an index from 0; window_ratio: AnyUp's, else the
+        checkpoint's.
+        """
+        view = {"head": head} | ({} if window_ratio is None else {"window_ratio": window_ratio})
+        options = read_options(
+            photo, backbones, upsamplers, input_size, output_size, checkpoints, (row, col), view
+        )
+        return [described(panel) for panel in VIEWS.create("attention").render(session, options)]
+
+    def similarity(
+        photo: dict,
+        row: int,
+        col: int,
+        backbones: list[str] = BACKBONES,
+        upsamplers: list[str] = UPSAMPLERS,
+        input_size: int = 448,
+        output_size: int = 448,
+        threshold: float | None = None,
+        second: dict | None = None,
+        checkpoints: dict = {},  # noqa: B006
+    ) -> list[dict]:
+        """Cosine of every pixel with output pixel (row, col), per method; a second photo gets rows
+        of its own, with the best match in "marker" (row, col in fractions).
+        """
+        view = {} if threshold is None else {"threshold": threshold}
+        options = read_options(
+            photo, backbones, upsamplers, input_size, output_size, checkpoints, (row, col), view
+        )
+        other = read_photo(second.get("path")) if second else None
+        made = VIEWS.create("similarity", second=other).render(session, options)
+        return [described(panel) for panel in made]
+
+    def probe(
+        photo: dict,
+        probe: str = "segmentation",
+        show: str = "prediction",
+        backbones: list[str] = BACKBONES,
+        upsamplers: list[str] = UPSAMPLERS,
+        input_size: int = 448,
+        output_size: int = 448,
+        opacity: float = 0.7,
+        reference: str | None = None,
+        checkpoints: dict = {},  # noqa: B006
+    ) -> list[dict]:
+        """What a probe ("segmentation", "depth", "normals" or a checkpoint's name) predicts per
+        method. show: "prediction", "confidence" or "disagreement" with the reference method.
+        """
+        view = {"probe": probe, "show": show, "opacity": opacity}
+        if reference:
+            view["reference"] = reference
+        options = read_options(
+            photo, backbones, upsamplers, input_size, output_size, checkpoints, None, view
+        )
+        return [described(panel) for panel in VIEWS.create("probe").render(session, options)]
+
+    for endpoint in (explore, attention, similarity, probe):
+        gr.api(one_sentence(endpoint), api_name=endpoint.__name__)
+
+
+def one_sentence(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the endpoint with every error as one sentence to the client."""
+
+    @wraps(endpoint)
+    def answer(*args: Any, **named: Any) -> Any:
+        try:
+            return endpoint(*args, **named)
+        except Exception as error:
+            raise gr.Error(trouble(error, log)["text"], print_exception=False) from None
+
+    return answer
+
+
+def read_options(
+    photo: dict | None,
+    backbones: list[str],
+    upsamplers: list[str],
+    input_size: int,
+    output_size: int,
+    checkpoints: dict,
+    query: tuple[int, int] | None = None,
+    view: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Options:
+    """Return the options for a client's arguments; ``query`` is (row, col) on the output grid.
+
+    Raises:
+        ExplorerError: no photo, or a setting nobody can compute.
+    """
+    if not all(isinstance(name, str) for name in (*backbones, *upsamplers)):
+        raise ExplorerError("backbones and upsamplers are lists of names")
+    chosen = Settings(
+        backbones=tuple(backbones[: MAX_BACKBONES + 1]),
+        upsamplers=tuple(upsamplers),
+        input_size=input_size,
+        output_size=output_size,
+        checkpoints={str(k): str(v) for k, v in checkpoints.items()},
+        **settings,
+    )
+    made = chosen.options(read_photo((photo or {}).get("path")))
+    if view is not None:
+        made.view.clear()
+        made.view.update(view)
+    if query is None:
+        return made
+    inside = all(
+        isinstance(part, int) and 0 <= part < side
+        for part, side in zip(query, made.output, strict=True)
+    )
+    if not inside:
+        height, width = made.output
+        raise ExplorerError(
+            f"row and col must lie on the {height}x{width} output, not at {query[0]}, {query[1]}"
+        )
+    return made.with_query(tuple(query))
 
 
 def described(panel: Panel) -> dict[str, Any]:
@@ -59,28 +179,15 @@ def described(panel: Panel) -> dict[str, Any]:
         "caption": panel.caption,
         "origin": panel.origin,
         "metrics": dict(panel.metrics),
+        "legend": [[name, list(colour)] for name, colour in panel.legend],
+        "marker": None if panel.marker is None else list(panel.marker),
+        "rectangle": None if panel.rectangle is None else list(panel.rectangle),
         "recipe": dict(panel.recipe),
+        "cells": None if panel.cells is None else panel.cells.tolist(),
         "error": panel.error,
         "image": None,
     }
     if panel.error is None:
-        found["image"] = gr.FileData(path=png_file(panel), mime_type="image/png").model_dump()
+        file = gr.FileData(path=picture_file(panel), mime_type="image/png")
+        found["image"] = file.model_dump()
     return found
-
-
-def png_file(panel: Panel) -> str:
-    """Write a panel's picture where Gradio may serve it from."""
-    buffer = io.BytesIO()
-    Image.fromarray(panel.image).save(buffer, "PNG", compress_level=1)
-    folder = Path(tempfile.mkdtemp(dir=_served_folder()))
-    path = folder / "panel.png"
-    path.write_bytes(buffer.getvalue())
-    return str(path)
-
-
-def _served_folder() -> Path:
-    from gradio.utils import get_upload_folder
-
-    folder = Path(get_upload_folder())
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

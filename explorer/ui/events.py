@@ -15,10 +15,9 @@ from explorer.session import Options, Session
 from explorer.ui import choices
 from explorer.ui.grid import grid_value, on_pick, read_click
 from explorer.ui.page import Page
-from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
-from explorer.views import VIEWS
+from explorer.views import View
 from explorer.views.base import method_title
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,12 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     def run(photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
         chosen = _with_example(page.settings(*values), photo)
         link = "?" + chosen.query_string()
-        for grid, status in stream(session, photo, chosen):
+        try:
+            view, options = page.view(*values), page.options(photo, *values)
+        except Exception as error:
+            yield gr.skip(), trouble(error, log), link, chosen.query
+            return
+        for grid, status in stream(session, view, options, chosen):
             yield grid, status, link, chosen.query
 
     def pick(picked: Any, photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
@@ -56,7 +60,8 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     outputs = [page.grid, page.status, page.link, page.query]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     demo.load(restore, None, page.inputs(), **quiet)  # the photo it sets starts the first run
-    changed = [page.photo.change]  # not "clear": it comes before the value has gone
+    # Not "clear": it comes before the value has gone.
+    changed = [page.photo.change, page.second.change]
     for field in (*page.fields.values(), *page.checkpoints.values()):
         changed.append(field.release if isinstance(field, gr.Slider) else field.input)
     gr.on(changed, run, page.inputs(), outputs, trigger_mode="always_last", **quiet)
@@ -64,17 +69,12 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
 
 
 def stream(
-    session: Session, photo: str | None, chosen: Settings
+    session: Session, view: View, options: Options, chosen: Settings
 ) -> Iterator[tuple[dict[str, Any] | Any, dict[str, str]]]:
     """Yield (grid value, status) as panels become ready; errors become one sentence."""
-    try:
-        options = chosen.options(read_photo(photo))
-    except ExplorerError as error:
-        yield gr.skip(), trouble(error, log)
-        return
     panels: dict[tuple[str, str], Panel] = {}
     try:
-        for panel in VIEWS.create(chosen.view).stream(session, options):
+        for panel in view.stream(session, options):
             panels[panel.row, panel.column] = panel
             yield show(session, options, panels, chosen)
     except Exception as error:

@@ -189,12 +189,22 @@ def _describe(panel: Panel) -> dict[str, Any]:
         "colorbar": _colorbar(panel.colorbar) if panel.colorbar else None,
         "rectangle": [float(part) for part in panel.rectangle] if panel.rectangle else None,
         "marker": [float(part) for part in panel.marker] if panel.marker else None,
+        "cells": _cells(panel),
         "error": panel.error,
     }
     if panel.error is None:
         described["size"] = [int(side) for side in panel.image.shape[:2]]
-        described["image"] = gr.FileData(path=_png(panel), mime_type="image/png").model_dump()
+        described["image"] = gr.FileData(
+            path=picture_file(panel), mime_type="image/png"
+        ).model_dump()
     return described
+
+
+def _cells(panel: Panel) -> dict[str, Any] | None:
+    if panel.cells is None or panel.error is not None:
+        return None
+    height, width = panel.cells.shape
+    return {"size": [height, width], "values": [f"{v:.3g}" for v in panel.cells.ravel().tolist()]}
 
 
 def _colorbar(bar: Colorbar, stops: int = 33) -> dict[str, Any]:
@@ -207,7 +217,12 @@ def _colorbar(bar: Colorbar, stops: int = 33) -> dict[str, Any]:
     }
 
 
-def _png(panel: Panel) -> str:
+def picture_file(panel: Panel) -> str:
+    """Write a panel's picture, its recipe inside, where Gradio may serve it from; return the path.
+
+    Raises:
+        ExplorerError: the picture isn't (H, W, 3) uint8.
+    """
     image = np.ascontiguousarray(panel.image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ExplorerError(

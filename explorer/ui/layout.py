@@ -37,7 +37,7 @@ def build(session: Session) -> gr.Blocks:
                 photo, fields, checkpoints = _settings_column(defaults)
             with gr.Column(scale=1, min_width=480, elem_id="page-main"), gr.Tabs(elem_id="tabs"):
                 with gr.Tab("Panels", id="panels"):
-                    fields |= view_bar.build(defaults)
+                    viewed, second = view_bar.build(defaults)
                     status = status_line("status")
                     grid = panel_grid("grid")
                     link = gr.Textbox(
@@ -46,7 +46,16 @@ def build(session: Session) -> gr.Blocks:
                         buttons=["copy"],
                         elem_id="permalink",
                     )
-                page = Page(photo, fields, checkpoints, gr.State(None), grid, status, link)
+                page = Page(
+                    photo,
+                    fields | viewed,
+                    checkpoints,
+                    second,
+                    gr.State(None),
+                    grid,
+                    status,
+                    link,
+                )
                 for tab in TABS:
                     tab.build(page, session)
         events.connect(demo, page, session)

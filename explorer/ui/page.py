@@ -10,6 +10,7 @@ import gradio as gr
 from explorer.session import Options
 from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
+from explorer.views import VIEWS, View
 
 PLAIN = ("backbones", "upsamplers", "input_size", "output_size", "components", "percentile")
 VIEWED = (
@@ -33,6 +34,7 @@ class Page:
     photo: gr.Image
     fields: dict[str, gr.components.Component]  # the names of PLAIN and VIEWED
     checkpoints: dict[str, gr.Dropdown]
+    second: gr.Image  # the photo that similarities are also looked for in
     query: gr.State
     grid: gr.HTML
     status: gr.HTML
@@ -45,13 +47,14 @@ class Page:
             self.query,
             *(self.fields[name] for name in (*PLAIN, *VIEWED)),
             *self.checkpoints.values(),
+            self.second,
         ]
 
     def settings(self, query: Any, *values: Any) -> Settings:
-        """Return the settings that the fields' values (without the photo's) stand for."""
+        """Return the settings that the fields' values (without the photos) stand for."""
         names = (*PLAIN, *VIEWED)
         named = dict(zip(names, values[: len(names)], strict=True))
-        weights = dict(zip(self.checkpoints, values[len(names) :], strict=True))
+        weights = dict(zip(self.checkpoints, values[len(names) : -1], strict=True))
         chosen = {k: v for k, v in weights.items() if v and v != AUTOMATIC}
         return Settings(
             **(named | {key: tuple(named[key] or ()) for key in ("backbones", "upsamplers")}),
@@ -67,9 +70,20 @@ class Page:
         """
         return self.settings(*values).options(read_photo(photo))
 
+    def view(self, *values: Any) -> View:
+        """Return the chosen view, with the second photo if it looks at one.
+
+        Raises:
+            ExplorerError: the second photo cannot be read.
+        """
+        name = self.settings(*values).view
+        if name == "similarity" and values[-1]:
+            return VIEWS.create(name, second=read_photo(values[-1]))
+        return VIEWS.create(name)
+
     def values(self, chosen: Settings) -> list[Any]:
         """Return the query and the fields' values for settings, in the order of ``inputs``."""
         found = [getattr(chosen, name) for name in (*PLAIN, *VIEWED)]
         found = [list(value) if isinstance(value, tuple) else value for value in found]
         weights = [chosen.checkpoints.get(method, AUTOMATIC) for method in self.checkpoints]
-        return [chosen.query, *found, *weights]
+        return [chosen.query, *found, *weights, None]

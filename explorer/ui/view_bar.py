@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from explorer.ui import choices
+from explorer.ui.photo_input import photo_input
 from explorer.ui.settings import (
     COMPONENTS,
     FIRST,
@@ -18,8 +19,10 @@ from explorer.ui.settings import (
 from explorer.views import VIEWS
 
 
-def build(defaults: Settings) -> dict[str, gr.components.Component]:
-    """Make the fields, by the name of the setting they hold; only the chosen view's are shown."""
+def build(defaults: Settings) -> tuple[dict[str, gr.components.Component], gr.Image]:
+    """Make the fields, by the name of the setting they hold, and the second photo; only what the
+    chosen view reads is shown.
+    """
     titles = [(VIEWS.get(name).title, name) for name in VIEWS_ON_SCREEN]
     view = gr.Radio(titles, value=defaults.view, show_label=False, container=False, elem_id="view")
     references = [(FIRST, FIRST), *choices.upsampler_choices()]
@@ -52,14 +55,24 @@ def build(defaults: Settings) -> dict[str, gr.components.Component]:
         "opacity": ("probe",),
         "reference": ("difference", "probe"),
     }
+    second = photo_input(
+        label="Second photo, to look for the query in",
+        sources=["upload", "clipboard"],
+        height=150,
+        visible=False,
+        elem_id="second",
+    )
     view.change(
-        lambda chosen: [gr.update(visible=chosen in owners[name]) for name in fields],
+        lambda chosen: [
+            *(gr.update(visible=chosen in owners[name]) for name in fields),
+            gr.update(visible=chosen == "similarity"),
+        ],
         view,
-        list(fields.values()),
+        [*fields.values(), second],
         show_progress="hidden",
         api_visibility="private",
     )
-    return {"view": view, **fields}
+    return {"view": view, **fields}, second
 
 
 def _menu(options, value: str, label: str) -> gr.Dropdown:

@@ -117,6 +117,7 @@ class AttentionView(RowView[Reading]):
             colorbar=palette.heat_bar(scale, signed, setting.opacity, label),
             rectangle=rectangle,
             marker=place.marker(),
+            cells=weights,
             recipe=place.recipe(
                 self.name,
                 query=list(place.query),

@@ -58,6 +58,11 @@ def fit(maps: list[Tensor], components: int = 12) -> Basis:
     return Basis(weight.float().to(device), mean.float().to(device), explained.float(), len(cells))
 
 
+def project(basis: Basis, data: Tensor) -> Tensor:
+    """Return the components of (B, C, h, w) cells, (B, K, h, w)."""
+    return (basis.weight @ data.flatten(2) + basis.bias[:, None]).unflatten(2, data.shape[-2:])
+
+
 @dataclass(frozen=True)
 class Scale:
     """Lower and upper value per colour channel; what lies outside is clipped."""

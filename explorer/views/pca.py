@@ -11,7 +11,7 @@ from torch import Tensor
 from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
 from explorer.views.base import VIEWS, View, error_panel, method_title, photo_panel
-from explorer.views.basis import Basis, Scale, fit
+from explorer.views.basis import Basis, Scale, fit, project
 
 KEPT = 12
 PREVIEW_SHRINK = 4
@@ -82,7 +82,7 @@ class PCAView(View):
             raise ExplorerError(
                 f"these features have only {len(found.weight)} components; choose lower ones"
             )
-        coarse = self._pick(_project(found, features.data), setting)
+        coarse = self._pick(project(found, features.data), setting)
         return found, Scale.robust(coarse, setting.percentile)
 
     def projected(
@@ -94,7 +94,7 @@ class PCAView(View):
         if made.space != "backbone":
             own = session.resampler(options, backbone, method).resampler.values
             basis = fit([own], KEPT)
-            scale = Scale.robust(self._pick(_project(basis, own), setting), setting.percentile)
+            scale = Scale.robust(self._pick(project(basis, own), setting), setting.percentile)
         all_of_them = session.projected(
             options, backbone, method, basis.weight, basis.bias, f"pca{KEPT}"
         )
@@ -107,7 +107,7 @@ class PCAView(View):
         features = session.features(options, backbone)
         model = session.backbone(backbone)
         height, width = features.grid
-        colours = scale.paint(self._pick(_project(basis, features.data), setting)[0])
+        colours = scale.paint(self._pick(project(basis, features.data), setting)[0])
         explained = [basis.explained[c].item() for c in setting.components]
         return Panel(
             label,
@@ -186,8 +186,3 @@ def describe(basis: Basis, setting: Setting) -> str:
         f"colours from percentile {setting.percentile:g} to {100 - setting.percentile:g} of the "
         "coarse cells, shared by the row"
     )
-
-
-def _project(basis: Basis, data: Tensor) -> Tensor:
-    """Return the components of (B, C, h, w) cells, (B, K, h, w)."""
-    return (basis.weight @ data.flatten(2) + basis.bias[:, None]).unflatten(2, data.shape[-2:])

@@ -91,6 +91,7 @@ function writeReadout() {
 		if (grid) {
 			const cell = pixelOf(point, grid);
 			parts.push(make("span", "", `cell ${cell.row}, ${cell.col} of ${grid[0]}×${grid[1]}`));
+			parts.push(...cellTexts(entry.row, cell, grid));
 		}
 		const color = cards.get(key)?.picture.colorAt(point);
 		if (color) {
@@ -105,6 +106,19 @@ function writeReadout() {
 	for (const line of [readout, dialogReadout]) {
 		line.replaceChildren(...parts.map((part) => part.cloneNode(true)));
 	}
+}
+
+// What every panel of the row says of the cell under the pointer, so that methods can be compared.
+function cellTexts(row, cell, grid) {
+	const found = [];
+	for (const panel of Object.values(state.value.panels)) {
+		if (panel.row !== row || !panel.cells || String(panel.cells.size) !== String(grid)) continue;
+		const text = make("span", "fx-cell");
+		const value = panel.cells.values[cell.row * grid[1] + cell.col];
+		text.append(`${panel.column} `, make("b", "", value));
+		found.push(text);
+	}
+	return found;
 }
 
 function setView(view) {

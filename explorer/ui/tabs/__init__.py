@@ -2,8 +2,8 @@
 session).
 """
 
-from explorer.ui.tabs import compare
+from explorer.ui.tabs import charts, compare
 
-TABS = (compare,)
+TABS = (compare, charts)
 
 __all__ = ["TABS"]

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 
 def main() -> None:
     """Read the arguments, build the page, serve it."""
+    import explorer.ui.zero  # noqa: F401  (before anything that may touch CUDA)
+    from explorer.ui import journal, layout, serving
+
     parser = argparse.ArgumentParser(description="Feature Upsampling Explorer")
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--device", help="cuda, mps or cpu; default: the best there is")
     parser.add_argument("--share", action="store_true", help="a public Gradio link")
-    args = parser.parse_args()
+    parser.add_argument("--root-path", help="the path behind a proxy, if it is not /")
+    serving.add_arguments(parser)
+    given = shlex.split(os.environ.get("EXPLORER_ARGS", ""))  # where no command line can be given
+    args = parser.parse_args([*given, *sys.argv[1:]])
 
-    from explorer.session import Session
-    from explorer.ui import layout
-    from explorer.ui.settings import Settings
-
-    session = Session(args.device)
+    journal.to_stderr()
+    serving.settle()
+    wanted = serving.Serving.of(args)
+    session = wanted.session(args.device)
     demo = layout.build(session)
-    session.backbone(Settings().backbones[0])  # the first visitor should not wait for it
-    demo.queue(max_size=32, default_concurrency_limit=1)
-    demo.launch(
+    serving.warm_up(session)
+    serving.launch(
+        demo,
+        session,
+        wanted,
         server_name=args.host,
         server_port=args.port,
+        root_path=args.root_path,
         share=args.share,
         css=layout.CSS,
         theme=layout.THEME,
-        ssr_mode=False,
-        strict_cors=True,
-        max_file_size="32mb",
-        allowed_paths=[],
     )
 
 

@@ -8,7 +8,10 @@ import pkgutil
 import sys
 
 from explorer import commands
+from explorer.allocation import keep_freed_memory
 from explorer.core import ExplorerError
+
+FULL_SIZE = ("train", "evaluate", "ship", "figure")  # many large tensors, one after the other
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,6 +29,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; errors a user can read end with one line and status 2."""
     args = build_parser().parse_args(arguments)
+    if args.command in FULL_SIZE:
+        keep_freed_memory()
     try:
         return args.run(args)
     except ExplorerError as error:

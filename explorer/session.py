@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from explorer import costs, precision, room
+from explorer.admission import Limits
 from explorer.backbones import Backbone, load_backbone
 from explorer.cache import Cache
-from explorer.core import ExplorerError, FeatureMap, pick_device
-from explorer.image import Photo, fit_size, resize
+from explorer.core import FeatureMap, pick_device
+from explorer.image import fit_size, resize
 from explorer.loading import load_upsampler
+from explorer.options import Options
 from explorer.upsamplers import Resampler, Upsampler
+from explorer.visit import check_time
+
+__all__ = ["Options", "Prepared", "Session", "row_bands"]
 
 T = TypeVar("T")
 
@@ -25,74 +31,6 @@ MODEL_BUDGET = 3 * 2**30
 BAND_BYTES = 128 * 2**20  # upsampled features held at once where all channels are streamed
 FEATURES = ("features",)  # the tag under which all channels of a pair are kept
 TINY = 1e-12  # a feature shorter than this has no direction
-MIN_SIZE, MAX_SIZE = 32, 4096
-
-
-@dataclass(frozen=True, eq=False)
-class Options:
-    """Every setting of a screen or a figure; ``views`` read from it what concerns them.
-
-    ``backbones`` are "name" or "name:stage". ``input_size`` and ``output_size`` are the longer side
-    in pixels of what the backbone sees and of what comes out; the aspect is the photo's.
-    ``checkpoints`` maps an upsampler to a checkpoint row, a path or "untrained". ``query`` is (row,
-    col) on the output grid.
-    """
-
-    photo: Photo
-    backbones: tuple[str, ...] = ("efficientnet_lite0",)
-    upsamplers: tuple[str, ...] = ("bilinear", "jbu", "jafar", "anyup")
-    input_size: int = 448
-    output_size: int = 448
-    checkpoints: dict[str, str] = field(default_factory=dict)
-    query: tuple[int, int] | None = None
-    view: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuse sizes nobody can compute, before any work."""
-        if not self.backbones or not self.upsamplers:
-            raise ExplorerError("choose at least one backbone and at least one upsampler")
-        for what in ("input_size", "output_size"):
-            if not MIN_SIZE <= getattr(self, what) <= MAX_SIZE:
-                raise ExplorerError(
-                    f"{what.replace('_', ' ')} must be {MIN_SIZE} to {MAX_SIZE} pixels, "
-                    f"not {getattr(self, what)}"
-                )
-
-    def with_photo(self, photo: Photo) -> Options:
-        """Return the same settings for another photo."""
-        return replace(self, photo=photo)
-
-    def with_query(self, query: tuple[int, int]) -> Options:
-        """Return the same settings for another query pixel."""
-        return replace(self, query=query)
-
-    def at(self, query: tuple[int, int] | None) -> Options:
-        """Return the same settings for another query (row, col)."""
-        return replace(self, query=query)
-
-    @property
-    def output(self) -> tuple[int, int]:
-        """(H', W') of the output grid."""
-        return fit_size(self.photo.size, self.output_size)
-
-    def recipe(self) -> dict[str, Any]:
-        """Return the settings as JSON-serialisable values; the photo as its digest, size and file
-        name.
-        """
-        return {
-            "photo": {
-                "name": self.photo.name,
-                "sha256": self.photo.digest,
-                "size": list(self.photo.size),
-            },
-            "backbones": list(self.backbones),
-            "upsamplers": list(self.upsamplers),
-            "input_size": self.input_size,
-            "output_size": self.output_size,
-            "checkpoints": dict(self.checkpoints),
-            "query": None if self.query is None else list(self.query),
-            "view": dict(self.view),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +53,10 @@ class Session:
     Args:
         device: "cuda", "mps", "cpu" or None for the best there is; features and queries stay there.
         budget_bytes: for results; models have a budget of their own.
+        allow_network: whether missing weights may be downloaded.
+        limits: what may be asked for; by default everything.
+        encoders: "float32", or "bfloat16" for the upsamplers' encoders (see `precision`).
+        share: the part of that budget for the results of one visitor (see `Cache`).
     """
 
     def __init__(
@@ -122,15 +64,21 @@ class Session:
         device: str | torch.device | None = None,
         budget_bytes: int = DEFAULT_BUDGET,
         allow_network: bool = True,
+        limits: Limits = Limits(),  # noqa: B008  (frozen)
+        encoders: str = precision.EXACT,
+        share: float = 1.0,
     ):
         self.device = pick_device(device)
         self.allow_network = allow_network
+        self.limits, self.encoders = limits, precision.checked(encoders)
         self.models = Cache(MODEL_BUDGET)
-        self.results = Cache(budget_bytes)
+        self.results = Cache(budget_bytes, share)
 
     def backbone(self, name: str) -> Backbone:
         """Return the backbone "name" or "name:stage"."""
         base, _, stage = name.partition(":")
+        self.limits.check_backbone(name)
+        check_time()
         return self.models.get(
             ("backbone", name), lambda: load_backbone(base, stage or None, self.device)
         )
@@ -139,6 +87,8 @@ class Session:
         """Return the upsampler with the weights chosen for this backbone."""
         model = self.backbone(backbone)
         wanted = options.checkpoints.get(name)
+        self.limits.check_checkpoint(name, wanted)
+        check_time()
         return self.models.get(
             ("upsampler", name, backbone, wanted),
             lambda: load_upsampler(
@@ -156,13 +106,21 @@ class Session:
         """Return the coarse features (1, C, h, w) of the photo at the input size."""
         model = self.backbone(backbone)
         size = fit_size(options.photo.size, options.input_size, model.stride)
+        self.limits.check_sizes(options)
         key = (options.photo.digest, model.name, model.stage, model.digest, size)
-        return self.results.get(
-            ("features", *key), lambda: model.extract(options.photo.tensor(size, self.device))
-        )
+
+        def make() -> FeatureMap:
+            needed = costs.encoding_bytes(size)
+            what = f"{model.title} on {size[0]}x{size[1]} pixels"
+            return self._work(
+                lambda: model.extract(options.photo.tensor(size, self.device)), needed, what
+            )
+
+        return self.results.get(("features", *key), make)
 
     def guidance(self, options: Options, size: tuple[int, int] | None = None) -> Tensor:
         """Return the photo at the output size (or ``size``), (1, 3, H', W') in [0, 1]."""
+        self.limits.check_sizes(options)
         size = size or options.output
         return self.results.get(
             ("guidance", options.photo.digest, size),
@@ -179,6 +137,7 @@ class Session:
             (method.name, method.checkpoint, method.digest, _settings(method)),
             options.output,
             str(self.device),
+            self.encoders,
         )
 
     def resampler(self, options: Options, backbone: str, upsampler: str) -> Prepared:
@@ -188,11 +147,18 @@ class Session:
             method = self.upsampler(upsampler, backbone, options)
             features = self.features(options, backbone)
             image = self.guidance(options)
-            start = time.perf_counter()
-            with torch.no_grad():
-                made = method.prepare(image, features, options.output)
-            _wait(self.device)
-            return Prepared(made, method, time.perf_counter() - start)
+            size = options.output
+            needed = costs.upsampling_bytes(
+                method.name, features.data.shape[1], features.grid, size
+            )
+
+            def prepare() -> Prepared:
+                start = time.perf_counter()
+                made = precision.prepare(method, image, features, size, self.encoders)
+                _wait(self.device)
+                return Prepared(made, method, time.perf_counter() - start)
+
+            return self._work(prepare, needed, f"{method.title} at {size[0]}x{size[1]}")
 
         return self.results.get(("resampler", *self.key(options, backbone, upsampler)), make)
 
@@ -208,8 +174,9 @@ class Session:
         """Return ``project(weight, bias)`` (1, K, H', W') of a pair, kept under ``tag``."""
 
         def make() -> Tensor:
-            with torch.no_grad():
-                return self.resampler(options, backbone, upsampler).resampler.project(weight, bias)
+            resampler = self.resampler(options, backbone, upsampler).resampler
+            needed = costs.projecting_bytes(len(weight), options.output)
+            return self._work(lambda: resampler.project(weight, bias), needed, f"{upsampler}'s map")
 
         return self.results.get(("projected", tag, *self.key(options, backbone, upsampler)), make)
 
@@ -224,8 +191,9 @@ class Session:
         """Return ``make(resampler)`` of a pair, kept under ``tag``: all else that it depends on."""
 
         def run() -> T:
-            with torch.no_grad():
-                return make(self.resampler(options, backbone, upsampler).resampler)
+            resampler = self.resampler(options, backbone, upsampler).resampler
+            needed = costs.projecting_bytes(1, options.output)
+            return self._work(lambda: make(resampler), needed, f"{upsampler}'s features")
 
         return self.results.get(("kept", tag, *self.key(options, backbone, upsampler)), run)
 
@@ -269,6 +237,15 @@ class Session:
             found = dot(self.resampler(options, backbone, upsampler).resampler)
             return torch.where(norms > TINY, found / norms.clamp(min=TINY), 0).clamp(-1, 1)
 
+    def _work(self, make: Callable[[], T], needed: int, what: str) -> T:
+        """Return ``make()`` without gradients, if there is time and room for it; in smaller blocks
+        if memory runs out all the same.
+        """
+        check_time()
+        room.require(needed, what, self.device, self.results.clear)
+        with torch.no_grad():
+            return room.in_tiles(make, what, self.results.clear)
+
     def preview(self, options: Options, backbone: str, upsampler: str, shrink: int) -> Resampler:
         """Return a resampler for an output ``shrink`` times smaller, guidance included; not
         kept.
@@ -280,12 +257,16 @@ class Session:
             return method.prepare(image, self.features(options, backbone), size)
 
 
-def row_bands(resampler: Resampler) -> list[tuple[int, int]]:
-    """Return the row ranges in which all channels can be read within BAND_BYTES."""
+def row_bands(resampler: Resampler) -> Iterator[tuple[int, int]]:
+    """Yield the row ranges in which all channels can be read within BAND_BYTES, while there is
+    time.
+    """
     height, width = resampler.output_size
     batch, channels = resampler.values.shape[:2]
-    band = max(1, BAND_BYTES // (batch * channels * width * 4))
-    return [(start, min(start + band, height)) for start in range(0, height, band)]
+    band = max(1, room.tile_bytes(BAND_BYTES) // (batch * channels * width * 4))
+    for start in range(0, height, band):
+        check_time()
+        yield start, min(start + band, height)
 
 
 def _settings(method: Upsampler) -> tuple[Hashable, ...]:

@@ -367,6 +367,28 @@ def test_suggested_insets_find_where_methods_differ():
     two[64:96, 16:48] = 255
     insets = suggest_insets([Panel("r", "a", one), Panel("r", "b", two)], 1, 0.25)
     assert insets[0].box == pytest.approx((0.5, 0.75, 0.125, 0.375), abs=0.04)
+    photo = Panel("r", "Photo", noise(128, 128), origin="photo")  # differs everywhere
+    maps = [Panel("r", "a", one), Panel("r", "b", two)]
+    assert suggest_insets([photo, *maps], 1, 0.25) == insets
+
+
+def test_suggested_boxes_keep_a_distance():
+    shown = [Panel("r", str(seed), noise(128, 128, seed)) for seed in range(3)]
+    one, two, three = (np.array(inset.box) for inset in suggest_insets(shown, 3, 0.25))
+    for a, b in ((one, two), (one, three), (two, three)):
+        assert max(b[0] - a[1], a[0] - b[1], b[2] - a[3], a[2] - b[3]) >= 0.03
+
+
+def test_attention_preset_enlarges_the_smallest_window():
+    shown = panels()
+    whole = replace(shown[1], rectangle=(0.0, 1.0, 0.0, 1.0))
+    small = replace(shown[2], rectangle=(0.0, 0.2, 0.5, 0.8))
+    preset = PRESETS["attention figure"]
+    (inset,) = preset([shown[0], whole, small]).insets
+    row0, row1, col0, col1 = inset.box
+    assert row0 == 0 and row1 >= 0.2 and col0 < 0.5 and col1 > 0.8
+    assert row1 - row0 == pytest.approx(col1 - col0)
+    assert preset([shown[0], whole]).insets == () == preset(shown).insets
 
 
 def test_inset_colors_stay_apart_for_every_reader():
@@ -387,11 +409,8 @@ def test_cost_of_a_large_figure():
 
 
 @pytest.mark.browser
-def test_svg_looks_like_the_png_in_chromium():
+def test_svg_looks_like_the_png_in_chromium(chromium_path):
     sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
     y, x = np.mgrid[0:448, 0:448] / 448
     smooth = np.stack([x, y, 1 - x * y], -1)
     shown = [
@@ -404,7 +423,7 @@ def test_svg_looks_like_the_png_in_chromium():
     svg = render(shown, style, "svg").decode()
     with sync_api.sync_playwright() as play:
         flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-        browser = play.chromium.launch(executable_path=chromium, args=flags)
+        browser = play.chromium.launch(executable_path=chromium_path, args=flags)
         page = browser.new_page(
             viewport={"width": 320, "height": 400}, device_scale_factor=style.dpi / 96
         )

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.core import Colorbar, ExplorerError, Panel
-from explorer.figure import DOUBLE, SINGLE, FigureStyle, Inset, render
+from explorer.figure import DOUBLE, MIN_FONT_PT, SINGLE, FigureStyle, Inset, render
 from explorer.figure.grid import arrange
 from explorer.figure.layout import compose
 from explorer.figure.sheet import Gradient, Picture, Stroke, Words
@@ -170,3 +170,38 @@ def test_one_scale_is_drawn_once_and_different_scales_each():
     each = [replace(p, colorbar=Colorbar(0, 1 + i, "s", GRAY)) for i, p in enumerate(one)]
     assert len(compose(each, FigureStyle()).of(Gradient)) == 6
     assert not compose(one, FigureStyle(colorbars=False)).of(Gradient)
+
+
+def test_the_label_of_a_bar_is_whole_beside_low_rows():
+    label = "weight (square-root scale)"
+    bar = Colorbar(0.0, 0.772, label, ((0, 0, 0), (255, 255, 255)))
+    image = np.zeros((56, 84, 3), np.uint8)
+    shown = [Panel("vit", name, image, colorbar=bar) for name in "abcde"]
+    for width in (DOUBLE, SINGLE):
+        words = compose(shown, FigureStyle(width_in=width)).of(Words)
+        upright = [w.text for w in words if w.upright and w.text != "vit"]
+        assert len(upright) <= 3
+        if width == DOUBLE:
+            assert "".join(upright).replace(" ", "") == label.replace(" ", "")
+
+
+def test_numbers_under_panels_stay_on_one_line_and_names_with_digits_get_a_colon():
+    image = np.zeros((56, 84, 3), np.uint8)
+    variance = (("variance", "21% + 14% + 11%"),)
+    shown = [Panel("", name, image, metrics=variance) for name in "abcdef"]
+    words = compose(shown, FigureStyle(row_labels=False)).of(Words)
+    found = [w for w in words if "variance" in w.text]
+    assert [w.text for w in found] == ["variance 21% + 14% + 11%"] * 6
+    assert all(w.size_pt >= MIN_FONT_PT for w in found)
+    shown = [Panel("", "a", image, metrics=(("outside ±0.1", "0%"), ("mIoU", "61.2")))]
+    texts = " ".join(w.text for w in compose(shown, FigureStyle()).of(Words))
+    assert "outside ±0.1: 0%" in texts and "mIoU 61.2" in texts
+
+
+def test_no_line_of_a_caption_ends_in_a_separator():
+    image = np.zeros((56, 84, 3), np.uint8)
+    caption = "one_checkpoint · attention, mean of 4 heads · window ±0.1 · and more to say"
+    shown = [Panel("", name, image, caption=caption) for name in "abcd"]
+    lines = [w.text for w in compose(shown, FigureStyle(captions=True)).of(Words)]
+    assert any("·" in line for line in lines)
+    assert not any(line.endswith("·") for line in lines)

@@ -12,15 +12,17 @@ ROOT = Path(__file__).parent.parent
 # Lowest first; a unit may import from lower layers only, so members of one layer never meet.
 # A new file or folder in explorer/ gets its place here.
 LAYERS = (
-    ("core",),
-    ("cache", "citations", "decoding"),
-    ("image",),
-    ("datasets", "hub"),
+    ("allocation", "core"),
+    ("costs", "memory", "room", "visit"),
+    ("batch", "cache", "citations", "decoding", "tensor_files"),
+    ("command_line", "image"),
+    ("datasets", "hub", "options"),
     ("backbones", "probes", "upsamplers"),
-    ("feature_cache", "loading"),
+    ("feature_cache", "loading", "precision"),
+    ("admission",),
     ("evaluation", "session", "training"),
     ("figure", "views"),
-    ("catalogue",),
+    ("catalogue", "findings", "reproduce"),
     ("commands", "ui"),
     ("__main__", "app"),
 )

@@ -1,103 +1,284 @@
-"""Make a figure of one photo, backbones by upsamplers, as PNG, PDF or SVG with its recipe
-inside.
+"""Make figures of photos, backbones by upsamplers, as PNG, PDF or SVG with their recipe inside, or
+make a figure again from that recipe.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-from dataclasses import replace
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-HELP = "a figure of one photo: backbones by upsamplers"
+from explorer.command_line import (
+    add_run_arguments,
+    destination,
+    numbers,
+    pairs,
+    refuse,
+    run_photos,
+)
+
+if TYPE_CHECKING:
+    from explorer.core import Panel
+    from explorer.figure import FigureStyle
+    from explorer.image import Photo
+    from explorer.reproduce import Shown
+    from explorer.session import Options, Session
+
+HELP = "figures of photos: backbones by upsamplers; or one again from its recipe"
+KINDS = ("png", "pdf", "svg", "zip")
+SIZE = 448
+
+# what a recipe decides; with --recipe these are refused
+SETTINGS = (
+    *("backbones", "upsamplers", "views", "query", "input_size", "output_size", "components"),
+    *("percentile", "view_option", "preset", "width", "dpi", "theme", "font", "metrics"),
+    *("captions", "inset", "inset_place"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("photo", type=Path)
-    parser.add_argument("--backbones", default="efficientnet_lite0", help="NAME[:STAGE],...")
-    parser.add_argument("--upsamplers", default="bilinear,jbu,jafar,anyup")
-    parser.add_argument("--views", default="pca", help="pca,attention,reach,similarity")
-    parser.add_argument("--query", help="ROW,COL on the output grid; default: the middle")
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, 'patterns*'")
+    parser.add_argument("--photo", action="append", default=[], help="the same, by name")
+    parser.add_argument("--recipe", type=Path, metavar="FIGURE", help="take all settings from it")
+    parser.add_argument("--backbones", help="NAME[:STAGE],... (efficientnet_lite0)")
+    parser.add_argument("--upsamplers", help="NAME,... (bilinear,jbu,jafar,anyup)")
+    parser.add_argument("--views", help="pca,attention,reach,similarity,... (pca)")
+    parser.add_argument("--view-option", action="append", metavar="NAME=VALUE", help="of the views")
+    parser.add_argument("--query", help="ROW,COL on the output grid (the middle)")
+    parser.add_argument("--second", type=Path, help="second photo of the similarity view")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="METHOD=NAME_OR_PATH")
-    parser.add_argument("--input-size", type=int, default=448, help="longer side, in pixels")
-    parser.add_argument("--output-size", type=int, default=448, help="longer side, in pixels")
-    parser.add_argument("--components", default="1,2,3", help="PCA components, from 1")
-    parser.add_argument("--percentile", type=float, default=1.0)
+    parser.add_argument("--input-size", type=int, help=f"longer side, in pixels ({SIZE})")
+    parser.add_argument("--output-size", type=int, help=f"longer side, in pixels ({SIZE})")
+    parser.add_argument("--components", help="PCA components, from 1 (1,2,3)")
+    parser.add_argument("--percentile", type=float, help="clipped at each end of the colours (1)")
     parser.add_argument("--device")
-    parser.add_argument("--width", type=float, default=6.75, help="printed width in inches")
-    parser.add_argument("--dpi", type=int, default=300)
-    parser.add_argument("--theme", default="light", choices=("light", "dark", "transparent"))
-    parser.add_argument("--metrics", action="store_true", help="numbers under the panels")
-    parser.add_argument("--out", type=Path, required=True, help="FILE.png, FILE.pdf or FILE.svg")
+    parser.add_argument("--preset", help="teaser strip, method comparison with insets, ...")
+    parser.add_argument("--width", type=float, help="printed width in inches (6.75)")
+    parser.add_argument("--dpi", type=int, help="(300)")
+    parser.add_argument("--theme", choices=("light", "dark", "transparent"))
+    parser.add_argument("--font", choices=("serif", "sans"))
+    parser.add_argument("--metrics", action=argparse.BooleanOptionalAction, help="numbers (no)")
+    parser.add_argument("--captions", action=argparse.BooleanOptionalAction, help="captions (no)")
+    parser.add_argument(
+        "--inset", action="append", metavar="R0,R1,C0,C1", help="zoom box in fractions; up to 3"
+    )
+    parser.add_argument("--inset-place", choices=("below", "beside"))
+    parser.add_argument("--zip", action="store_true", help="the panels as PNGs and a LaTeX snippet")
+    parser.add_argument(
+        "--bibtex", metavar="FILE", help="citations of what is shown; - prints them"
+    )
+    add_run_arguments(parser, KINDS)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """One figure before anything is computed; ``style`` is None if a preset derives it."""
+
+    options: Options
+    views: tuple[Shown, ...]
+    recipe: dict[str, Any]
+    style: FigureStyle | None
+    remarks: tuple[str, ...] = ()
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the figure; return 0."""
+    """Write the figures; return 0, or 1 if some photo of several failed."""
     from explorer.core import ExplorerError
-    from explorer.figure import FORMATS, FigureStyle, render
+    from explorer.image import open_photo
+    from explorer.reproduce import open_figure, restore
     from explorer.session import Session
+
+    given = [*args.photos, *args.photo]
+    if not given:
+        raise ExplorerError("name a photo" + (": --photo FILE" if args.recipe else ""))
+    place = destination(given, args.out, "zip" if args.zip else args.format, KINDS, "pdf")
+    second = open_photo(args.second) if args.second else None
+    if args.recipe:
+        refuse(args, SETTINGS, "--recipe brings its own settings")
+        figure, files = open_figure(args.recipe), pairs(args.checkpoint, "--checkpoint")
+        session = Session(args.device)
+
+        def plan(photo: Photo) -> Plan:
+            made = restore(figure, photo, session, second, files)
+            return Plan(made.options, made.views, made.recipe, made.style, made.remarks)
+
+        styled = None
+    else:
+        session = Session(args.device)
+        plan, styled = read_plan(args, session, second)
+    cited: dict[str, None] = {}
+
+    def make(path: Path, target: Path) -> tuple[bool, tuple[str, ...]]:
+        try:
+            made = plan(open_photo(path))
+            cited.update(dict.fromkeys((*made.options.backbones, *made.options.upsamplers)))
+            if not args.force and made_before(target, made):
+                return False, made.remarks
+            write_figure(session, made, styled, target)
+            return True, made.remarks
+        finally:
+            session.results.clear()  # the next photo shares none of it
+
+    code = run_photos(place, make)
+    if args.bibtex:
+        _cite(args.bibtex, list(cited))
+    return code
+
+
+def read_plan(
+    args: argparse.Namespace, session: Session, second: Photo | None
+) -> tuple[Callable[[Photo], Plan], Callable[[list[Panel]], FigureStyle] | None]:
+    """Return what plans a photo's figure, and what derives its style from the panels if a preset
+    does. Everything that does not depend on a photo is checked and loaded here.
+
+    Raises:
+        ExplorerError: an argument that cannot be used, with what is expected.
+    """
+    import numpy as np
+
+    from explorer.core import ExplorerError
+    from explorer.figure import PRESETS, FigureStyle
+    from explorer.image import Photo
+    from explorer.reproduce import TWO_PHOTOS, Shown, figure_recipe
+    from explorer.session import Options
     from explorer.upsamplers import UPSAMPLERS
     from explorer.views import VIEWS
 
-    kind = args.out.suffix.lower().lstrip(".")
-    if kind not in FORMATS:
-        raise ExplorerError(f"--out must end in one of: {', '.join('.' + f for f in FORMATS)}")
-    options = read_options(args)
-    for name in options.upsamplers:
-        UPSAMPLERS.get(name)
-    views = [VIEWS.create(name) for name in args.views.split(",")]
-    session = Session(args.device)
-    panels = []
-    for view in views:
-        made = view.render(session, options)
-        failed = next((panel for panel in made if panel.error), None)
-        if failed:
-            raise ExplorerError(f"{failed.row}, {failed.column}: {failed.error}")
-        if len(views) > 1:
-            made = [replace(panel, row=f"{panel.row} · {view.title}") for panel in made]
-        panels += made
-    style = FigureStyle(width_in=args.width, dpi=args.dpi, theme=args.theme, metrics=args.metrics)
-    data = render(panels, style, kind, options.recipe() | {"views": args.views.split(",")})
-    part = args.out.with_suffix(args.out.suffix + ".part")
-    part.write_bytes(data)
-    os.replace(part, args.out)
-    print(f"wrote {args.out} ({len(data) / 2**20:.2f} MiB)")
-    return 0
-
-
-def read_options(args: argparse.Namespace):
-    """Return the options that the arguments stand for.
-
-    Raises:
-        ExplorerError: an argument that cannot be read, with what is expected.
-    """
-    from explorer.core import ExplorerError
-    from explorer.image import open_photo
-    from explorer.session import Options
-
-    pairs = [pair.partition("=") for pair in args.checkpoint]
-    if any(not name or not value for name, _, value in pairs):
-        raise ExplorerError("--checkpoint is written as METHOD=NAME or METHOD=PATH")
-    return Options(
-        open_photo(args.photo),
-        tuple(args.backbones.split(",")),
-        tuple(args.upsamplers.split(",")),
-        args.input_size,
-        args.output_size,
-        {name: value for name, _, value in pairs},
-        query=_numbers(args.query, "--query", 2) if args.query else None,
-        view={
-            "components": [c - 1 for c in _numbers(args.components, "--components", 3)],
-            "percentile": args.percentile,
-        },
+    checkpoints = pairs(args.checkpoint, "--checkpoint")
+    query = tuple(numbers(args.query, "--query", 2)) if args.query else None
+    upsamplers = tuple((args.upsamplers or "bilinear,jbu,jafar,anyup").split(","))
+    backbones = tuple((args.backbones or "efficientnet_lite0").split(","))
+    sizes = (
+        SIZE if args.input_size is None else args.input_size,
+        SIZE if args.output_size is None else args.output_size,
     )
 
+    def options_of(photo: Photo) -> Options:
+        return Options(photo, backbones, upsamplers, *sizes, checkpoints, query=query)
 
-def _numbers(text: str, name: str, count: int) -> tuple[int, ...]:
+    given = {
+        name: _value(text) for name, text in pairs(args.view_option or [], "--view-option").items()
+    }
+    components = [c - 1 for c in numbers(args.components or "1,2,3", "--components", 3)]
+    percentile = 1.0 if args.percentile is None else args.percentile
+    colours = {"components": components, "percentile": percentile}
+    views = []
+    for name in (args.views or "pca").split(","):
+        VIEWS.get(name)
+        views.append(
+            Shown(
+                name,
+                (colours if name == "pca" else {}) | given,
+                second if name == TWO_PHOTOS else None,
+            )
+        )
+    if second is not None and all(shown.second is None for shown in views):
+        raise ExplorerError(f"--second is the second photo of --views {TWO_PHOTOS}")
+    changes = style_changes(args)
+    style, preset, styled = FigureStyle(**({"metrics": False} | changes)), None, None
+    if args.preset is not None:
+        if args.preset not in PRESETS:
+            raise ExplorerError(
+                f"there is no preset {args.preset[:40]!r}; choose one of: {', '.join(PRESETS)}"
+            )
+        known = style.to_dict()
+        preset = {"name": args.preset, "changes": {name: known[name] for name in changes}}
+        style = None
+
+        def styled(panels: list[Panel]) -> FigureStyle:
+            return replace(PRESETS[args.preset](panels), **changes)
+
+    for name in upsamplers:
+        UPSAMPLERS.get(name)
+    blank = options_of(Photo(np.zeros((64, 64, 3), np.uint8)))
+    for name in backbones:
+        for method in upsamplers:
+            session.upsampler(method, name, blank)
+
+    def plan(photo: Photo) -> Plan:
+        options = options_of(photo)
+        return Plan(options, tuple(views), figure_recipe(session, options, views, preset), style)
+
+    return plan, styled
+
+
+def style_changes(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the figure's style settings that were given."""
+    from explorer.figure import Inset
+
+    names = {"width": "width_in"} | {
+        name: name for name in ("dpi", "theme", "font", "metrics", "captions")
+    }
+    changes = {
+        setting: getattr(args, name)
+        for name, setting in names.items()
+        if getattr(args, name) is not None
+    }
+    if args.inset:
+        boxes = [numbers(text, "--inset", 4, float) for text in args.inset]
+        place = args.inset_place or "below"
+        changes["insets"] = tuple(Inset(tuple(box), place=place) for box in boxes)
+    return changes
+
+
+def made_before(target: Path, plan: Plan) -> bool:
+    """Whether ``target`` is a whole figure with exactly this plan's recipe and style."""
     from explorer.core import ExplorerError
+    from explorer.figure.recipe import to_json
+    from explorer.reproduce import open_figure
 
-    parts = text.split(",")
-    if len(parts) != count or not all(part.strip().isdigit() for part in parts):
-        raise ExplorerError(f"{name} takes {count} whole numbers with commas, not {text[:40]!r}")
-    return tuple(int(part) for part in parts)
+    if not target.is_file():
+        return False
+    try:
+        found = open_figure(target)
+    except ExplorerError:
+        return False
+    same = to_json(found["recipe"]) == to_json(plan.recipe)
+    style = plan.style
+    return same and (style is None or to_json(found["style"]) == to_json(style.to_dict()))
+
+
+def write_figure(
+    session: Session,
+    plan: Plan,
+    styled: Callable[[list[Panel]], FigureStyle] | None,
+    target: Path,
+) -> None:
+    """Compute a plan's panels and write the figure, atomically; raises ExplorerError."""
+    from explorer.batch import part_file
+    from explorer.figure import panels_zip, render
+    from explorer.reproduce import complete, figure_panels
+
+    panels = complete(figure_panels(session, plan.options, plan.views))
+    style = styled(panels) if plan.style is None else plan.style
+    kind = target.suffix.lower().lstrip(".")
+    if kind == "zip":
+        data = panels_zip(panels, style, plan.recipe)
+    else:
+        data = render(panels, style, kind, plan.recipe)
+    with part_file(target) as part:
+        part.write_bytes(data)
+
+
+def _value(text: str) -> Any:
+    """Read a view option: JSON if it is any, else text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _cite(where: str, names: list[str]) -> None:
+    from explorer.batch import part_file
+    from explorer.citations import cite
+
+    text = cite(*names)
+    if where == "-":
+        print(text, end="")
+        return
+    with part_file(Path(where)) as part:
+        part.write_text(text, "utf-8")

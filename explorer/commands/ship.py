@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="default: the run's file name")
     parser.add_argument("--held-out", type=int, default=80)
     parser.add_argument("--photos", type=int, help="score on the first N held-out photos only")
+    parser.add_argument("--guidance", type=int, default=448, help="side of the guidance, pixels")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--notes", default="")
     parser.add_argument("--device")
@@ -53,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"\r{name}: {done}/{total} photos", end="", file=sys.stderr, flush=True)
 
         photos = held_out[: args.photos]
-        scored[name] = scores(upsampler, backbone, photos, FeatureCache(args.cache), progress)
+        cache = FeatureCache(args.cache)
+        scored[name] = scores(upsampler, backbone, photos, cache, progress, args.guidance)
         print(f"\n{name}: {scored[name]}")
     target = ship(
         args.weights,

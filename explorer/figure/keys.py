@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from explorer.core import Colorbar, ExplorerError, Panel
@@ -14,6 +15,7 @@ BAR_PT = 5.0  # thickness
 GAP_PT = 2.5  # between a picture, its bar and the numbers
 CHIP = 0.78  # of the text size
 OUTLINE_PT = 0.4
+LABEL_LINES = 3  # of the upright label beside a bar
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,26 @@ def number(value: float) -> str:
     return f"{value:.3g}".replace("-", "\u2212")
 
 
-def right_width(bars: Bars, pen: Pen) -> int:
-    """Return the pixels that the bars beside the panels take, with their numbers and labels."""
+def right_width(bars: Bars, pen: Pen, lines: int) -> int:
+    """Return the pixels that the bars beside the panels take, with their numbers and labels of so
+    many ``lines``.
+    """
     found = bars.at_right()
     if not found:
         return 0
     numbers = max(pen.width(number(v), pen.small_pt) for b in found for v in (b.low, b.high))
-    labels = pen.line_height(pen.small_pt) if any(clean(bar.label) for bar in found) else 0
-    return round(pen.scale(2 * GAP_PT + BAR_PT) + numbers + labels)
+    return round(pen.scale(2 * GAP_PT + BAR_PT) + numbers + lines * pen.line_height(pen.small_pt))
+
+
+def label_lines(bars: Bars, pen: Pen, heights: Sequence[float]) -> int:
+    """Return how many lines the labels beside the bars take on rows of these heights in pixels."""
+    whole = [(bars.whole, sum(heights))] if bars.whole else zip(bars.rows, heights, strict=True)
+    return max((len(_label(bar, height, pen)) for bar, height in whole if bar), default=0)
+
+
+def _label(bar: Colorbar, height: float, pen: Pen) -> list[str]:
+    room = height * 72 / pen.style.dpi
+    return wrap(bar.label, room, pen.small_pt, pen.style.font, lines=LABEL_LINES)
 
 
 def _outline(box: Box) -> Stroke:
@@ -89,8 +103,7 @@ def draw_upright(pen: Pen, bar: Colorbar, left: float, top: float, height: float
         middle = top + height * bar.high / (bar.high - bar.low) - line / 2
         if top + line <= middle <= top + height - 2 * line:
             pen.write(["0"], x, middle, size, "left")
-    label = wrap(bar.label, height * 72 / pen.style.dpi, size, pen.style.font, lines=1)
-    pen.write_upright(label, x + numbers, top + height / 2, size)
+    pen.write_upright(_label(bar, height, pen), x + numbers, top + height / 2, size)
 
 
 def under_height(panels: list[Panel], width: float, pen: Pen) -> float:

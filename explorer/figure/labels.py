@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from explorer.figure.grid import Grid
-from explorer.figure.keys import Bars, right_width
+from explorer.figure.keys import Bars, label_lines, right_width
 from explorer.figure.sheet import Pen
 from explorer.figure.style import FigureStyle
 from explorer.figure.text import LINE, Fitted, clean, fit
@@ -55,14 +55,16 @@ def fit_rows(grid: Grid, style: FigureStyle, pen: Pen, tracks: Tracks | None) ->
 def settle(grid: Grid, pen: Pen, bars: Bars) -> tuple[RowLabels, Tracks]:
     """Find row labels and tracks that agree: labels narrow the pictures, which turn the labels."""
     style, edge = pen.style, margin(pen.style)
-    room = pen.sheet.width - 2 * edge - right_width(bars, pen)
-    labels = fit_rows(grid, style, pen, None)
+    labels, lines = fit_rows(grid, style, pen, None), 0
     while True:
+        room = pen.sheet.width - 2 * edge - right_width(bars, pen, lines)
         tracks = make_tracks(grid, style, edge + labels.width, room - labels.width)
-        again = fit_rows(grid, style, pen, tracks)
-        if again.width <= labels.width:
+        again, more = fit_rows(grid, style, pen, tracks), label_lines(bars, pen, tracks.heights)
+        if again.width <= labels.width and more <= lines:
             return dataclasses.replace(again, width=labels.width), tracks
-        labels = again  # only ever wider, until they fit or the pictures do not
+        # only ever wider, until they fit or the pictures do not
+        labels = max(labels, again, key=lambda found: found.width)
+        lines = max(lines, more)
 
 
 def fit_columns(grid: Grid, style: FigureStyle, widths: list[float]) -> Fitted:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from explorer.citations import bibtex, citation_keys
 from explorer.core import Panel
 from explorer.figure.grid import Grid, arrange
+from explorer.figure.layout import metric_text
 from explorer.figure.recipe import PNG_KEY, envelope
 from explorer.figure.style import SINGLE, FigureStyle
 from explorer.figure.text import clean
@@ -67,6 +69,13 @@ def latex_escape(text: str) -> str:
     return re.sub(r"-{2,}|.", escape, clean(text))
 
 
+def shown_keys(panels: Sequence[Panel]) -> list[str]:
+    """Return the BibTeX keys of what pictures show; the photo names methods that are not in it."""
+    return citation_keys(
+        replace(panel, recipe={}) if panel.origin == "photo" else panel for panel in panels
+    )
+
+
 def _slug(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-")
@@ -90,7 +99,7 @@ def _caption(panel: Panel, row: str, column: str, style: FigureStyle, several: b
     if style.captions and panel.caption:
         parts.append(panel.caption)
     if style.metrics and panel.metrics:
-        parts.append(", ".join(f"{name} {value}" for name, value in panel.metrics))
+        parts.append(", ".join(metric_text(*pair) for pair in panel.metrics))
     if panel.origin and (style.origins or panel.origin.lower().startswith("untrained")):
         parts.append(f"({panel.origin})")
     return latex_escape("; ".join(parts))
@@ -128,7 +137,7 @@ def _snippet(grid: Grid, files: Mapping[tuple[int, int], str], style: FigureStyl
             ]
         if r < len(grid.rows) - 1:
             lines.append(r"  \\[1ex]")
-    keys = citation_keys(grid.shown())
+    keys = shown_keys(grid.shown())
     cited = rf"~\cite{{{','.join(keys)}}}" if keys else ""
     lines += [
         rf"  \caption{{Upsampled features{cited}.}}",
@@ -162,7 +171,7 @@ def panels_zip(
     texts = {
         "figure.tex": _snippet(grid, files, style),
         "recipe.json": json.dumps(everything, indent=2, sort_keys=True) + "\n",
-        "citations.bib": bibtex(citation_keys(grid.shown())),
+        "citations.bib": bibtex(shown_keys(grid.shown())),
     }
     entries += [(name, text.encode()) for name, text in texts.items()]
     out = io.BytesIO()

@@ -11,12 +11,11 @@ from explorer.figure.grid import Grid, arrange
 from explorer.figure.labels import draw_columns, draw_row, fit_columns, settle
 from explorer.figure.sheet import Box, Pen, Sheet
 from explorer.figure.style import MIN_FONT_PT, FigureStyle
-from explorer.figure.text import clean, longest_word, wrap
+from explorer.figure.text import SEPARATOR, clean, longest_word, wrap
 from explorer.figure.tracks import Tracks, margin
 
 TEXT_GAP_PT = 2.0  # between a picture and the text under it
 FOOT_GAP_PT = 4.0  # above the legend and a bar for the whole figure
-SEPARATOR = " \u00b7 "
 
 Lines = dict[tuple[int, int], list[str]]  # by (row, column)
 
@@ -50,6 +49,12 @@ def _captions(grid: Grid, pen: Pen, widths: list[float]) -> Lines:
     }
 
 
+def metric_text(name: str, value: str) -> str:
+    """Return a metric as it is printed; a name that ends in a number is set off by a colon."""
+    name = clean(name)
+    return clean(f"{name}{':' if name[-1:].isdigit() else ''} {value}")
+
+
 def _metrics(grid: Grid, pen: Pen, widths: list[float]) -> Lines:
     """Return each cell's metric lines: all on one line, or every metric on a line of its own.
 
@@ -57,12 +62,18 @@ def _metrics(grid: Grid, pen: Pen, widths: list[float]) -> Lines:
     """
     font = pen.style.font
     cells = {
-        key: [clean(f"{name} {value}") for name, value in panel.metrics]
+        key: [metric_text(name, value) for name, value in panel.metrics]
         for key, panel in grid.cells.items()
         if pen.style.metrics and panel.error is None and panel.metrics
     }
     joined = {key: SEPARATOR.join(texts) for key, texts in cells.items()}
-    if all(pen.points(text) <= widths[c] for (_, c), text in joined.items()):
+    usual = pen.small_pt
+    alone = {key: text for key, text in joined.items() if len(cells[key]) == 1}
+    while not _fit(alone, widths, pen) and pen.small_pt > MIN_FONT_PT:
+        pen.small_pt = max(MIN_FONT_PT, pen.small_pt - 0.5)  # it could break inside a number only
+    if not _fit(alone, widths, pen):
+        pen.small_pt = usual
+    if _fit(joined, widths, pen):
         return {key: [text] for key, text in joined.items()}
     words = [(longest_word(t, font), widths[c]) for (_, c), texts in cells.items() for t in texts]
     if any(word * pen.small_pt > width for word, width in words):
@@ -83,6 +94,10 @@ def _metrics(grid: Grid, pen: Pen, widths: list[float]) -> Lines:
         padded = (t + [""] * (h - len(t)) for t, h in zip(texts, heights, strict=True))
         found[r, c] = [line for lines in padded for line in lines]
     return found
+
+
+def _fit(texts: dict[tuple[int, int], str], widths: list[float], pen: Pen) -> bool:
+    return all(pen.points(text) <= widths[c] for (_, c), text in texts.items())
 
 
 def compose(panels: Sequence[Panel], style: FigureStyle) -> Sheet:

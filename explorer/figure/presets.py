@@ -19,10 +19,13 @@ def suggest_insets(
     """Return zoom boxes where the pictures of a row differ most from each other.
 
     ``size`` is the side of a box as a fraction of the panel; boxes do not overlap. Pictures of the
-    first row decide; a single picture is compared with a blurred copy of itself.
+    first row decide, without the photo, which differs from maps everywhere; a single picture is
+    compared with a blurred copy of itself.
     """
     shown = [panel for panel in panels if panel.error is None]
-    pictures = [panel.image for panel in shown if panel.row == shown[0].row]
+    row = [panel for panel in shown if panel.row == shown[0].row]
+    maps = [panel for panel in row if panel.origin != "photo"]
+    pictures = [panel.image for panel in (maps or row)]
     if not pictures:
         return ()
     if len(pictures) == 1:
@@ -33,7 +36,6 @@ def suggest_insets(
         np.asarray(Image.fromarray(p).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR), float)
         for p in pictures
     ]
-    # a photo differs from a map everywhere: what counts is change of the difference, not its mean
     spread = np.stack(small).std(axis=0).mean(axis=-1)
     window = max(2, round(size * _SIDE))
     total = np.pad(spread.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
@@ -44,6 +46,7 @@ def suggest_insets(
         + total[:-window, :-window]
     )
     edge = max(1, _SIDE // 32)  # a box that touches the border reads badly
+    apart = 2 * edge
     score[:edge], score[-edge:], score[:, :edge], score[:, -edge:] = (-np.inf,) * 4
     insets = []
     for _ in range(count):
@@ -52,9 +55,8 @@ def suggest_insets(
         row, col = np.unravel_index(np.argmax(score), score.shape)
         box = (row / _SIDE, (row + window) / _SIDE, col / _SIDE, (col + window) / _SIDE)
         insets.append(Inset(tuple(float(value) for value in box), place=place))
-        score[
-            max(0, row - window + 1) : row + window, max(0, col - window + 1) : col + window
-        ] = -np.inf
+        far = window + apart  # boxes that touch read as one
+        score[max(0, row - far + 1) : row + far, max(0, col - far + 1) : col + far] = -np.inf
     # the crops stand in the order of their boxes: side by side below, one under the other beside
     first = 2 if place == "below" else 0
     return tuple(sorted(insets, key=lambda inset: inset.box[first]))
@@ -97,14 +99,32 @@ def method_comparison(panels: Sequence[Panel]) -> FigureStyle:
 
 
 def attention_figure(panels: Sequence[Panel]) -> FigureStyle:
-    """What one pixel reads: query marker, window, scale and captions on every panel."""
+    """What one pixel reads: query marker, window, scale, and its surroundings enlarged."""
     rows, columns = _names(panels)
+    single = len(columns) <= 3
     return FigureStyle(
-        width_in=SINGLE if len(columns) <= 3 else DOUBLE,
+        width_in=SINGLE if single else DOUBLE,
         row_labels=len(rows) > 1,
-        captions=True,
-        legends=False,
+        colorbar_place="below" if single else "right",
+        insets=_around_window(panels),
+        row_gap_pt=6,
     )
+
+
+def _around_window(panels: Sequence[Panel]) -> tuple[Inset, ...]:
+    """Return one box around the smallest window that a panel reads from, if it is a part of it."""
+    windows = [p.rectangle for p in panels if p.rectangle is not None and p.error is None]
+    if not windows:
+        return ()
+    row0, row1, col0, col1 = min(windows, key=lambda w: (w[1] - w[0]) * (w[3] - w[2]))
+    side = max(row1 - row0, col1 - col0) * 1.3  # the same share of both sides: the picture's shape
+    if side > 0.5:
+        return ()
+    box: list[float] = []
+    for low, high in ((row0, row1), (col0, col1)):
+        start = min(max((low + high - side) / 2, 0.0), 1 - side)
+        box += [start, min(start + side, 1.0)]
+    return (Inset(tuple(box)),)
 
 
 def probe_figure(panels: Sequence[Panel]) -> FigureStyle:

@@ -25,6 +25,7 @@ _FILES = {
 ASCENT = 0.82  # of the font size, from the top of a line to its baseline
 LINE = 1.16  # of the font size, from line to line
 MISSING = "\u25a1"
+SEPARATOR = " \u00b7 "  # between parts of a text; a line break does as well
 ELLIPSIS = "\u2026"
 
 
@@ -104,7 +105,7 @@ def wrap(text: str, width: float, size: float, font: str, lines: int | None = No
             line += piece
             continue
         if line:
-            found.append(line.rstrip())
+            found.append(line.rstrip().removesuffix(SEPARATOR.rstrip()))
         if width_pt(piece.rstrip(), font) <= limit:
             line = piece
         else:

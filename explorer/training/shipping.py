@@ -16,7 +16,7 @@ from explorer.feature_cache import FeatureCache
 from explorer.hub import write_card
 from explorer.training.loop import Places
 from explorer.training.photos import SPLIT_SEED
-from explorer.training.validation import FACTORS, cases, ceiling, score, summary
+from explorer.training.validation import FACTORS, SIDE, cases, ceiling, score, summary
 from explorer.upsamplers import UPSAMPLERS
 
 LICENCE = "non-commercial research use only: trained on research-only photos"
@@ -44,15 +44,16 @@ def scores(
     photos: list[Path],
     cache: FeatureCache,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    guidance: int = SIDE,
 ) -> dict[str, float]:
     """Return means, gains, wins and the share of the gap to the 5x5 ceiling, over held-out
-    photos.
+    photos; ``guidance`` is the side of the guidance image in pixels.
     """
     device = next(upsampler.parameters()).device
     bilinear, jbu = UPSAMPLERS.create("bilinear"), UPSAMPLERS.create("jbu")
     mine, base, guided = [], [], []
     tops: dict[int, list[float]] = {factor: [] for factor in FACTORS}
-    for number, case in enumerate(cases(photos, backbone, cache, device)):
+    for number, case in enumerate(cases(photos, backbone, cache, device, guidance)):
         mine.append(score(upsampler, case))
         base.append(score(bilinear, case))
         guided.append(score(jbu, case))
@@ -68,7 +69,8 @@ def scores(
         found[f"jbu_x{factor}"] = sum(row[factor] for row in guided) / len(guided)
         found[f"ceiling_x{factor}"] = top
         found[f"share_of_gap_x{factor}"] = (reached - low) / max(top - low, 1e-9)
-    return {"photos": len(photos)} | {key: round(value, 4) for key, value in found.items()}
+    given = {"photos": len(photos), "guidance": guidance}
+    return given | {key: round(value, 4) for key, value in found.items()}
 
 
 def ship(

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from explorer.session import Session
-from explorer.ui import api, choices, events, view_bar
+from explorer.ui import api, choices, events, figure_api, scribble_api, view_bar
 from explorer.ui.grid import panel_grid
 from explorer.ui.page import AUTOMATIC, Page
 from explorer.ui.photo_input import photo_input
@@ -32,6 +32,7 @@ def build(session: Session) -> gr.Blocks:
             "column. Methods of a row share one basis and one colour scale.</p>",
             elem_id="page-head",
         )
+        query = gr.State(None)  # here, because Gradio counts every child of Tabs as a tab
         with gr.Row(elem_id="page-body"):
             with gr.Column(scale=0, min_width=300, elem_id="page-settings"):
                 photo, fields, checkpoints = _settings_column(defaults)
@@ -51,7 +52,7 @@ def build(session: Session) -> gr.Blocks:
                     fields | viewed,
                     checkpoints,
                     second,
-                    gr.State(None),
+                    query,
                     grid,
                     status,
                     link,
@@ -60,6 +61,8 @@ def build(session: Session) -> gr.Blocks:
                     tab.build(page, session)
         events.connect(demo, page, session)
         api.expose(session)
+        scribble_api.expose(session)
+        figure_api.expose(session)
     return demo
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from explorer.core import ImageError
 from explorer.image import Photo, open_photo
+
+EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 
 
 def photo_input(**options: Any) -> gr.Image:
@@ -23,11 +26,23 @@ def photo_input(**options: Any) -> gr.Image:
 
 
 def read_photo(path: str | None) -> Photo:
-    """Open what was uploaded.
+    """Open what was uploaded, or one of the examples; no other file of the server is ever opened.
 
     Raises:
-        ImageError: nothing was chosen, or it is no photo.
+        ImageError: nothing was chosen, it was not uploaded here, or it is no photo.
     """
     if not path:
         raise ImageError("choose a photo first: upload one, paste one, or take an example")
+    if not isinstance(path, str) or not _is_ours(path):
+        raise ImageError("the photo must be a file uploaded here; upload it again")
     return open_photo(path, Path(path).name)
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        place = Path(path).resolve()
+    except (OSError, ValueError, RuntimeError):  # null bytes, loops of links
+        return False
+    return any(
+        place.is_relative_to(Path(root).resolve()) for root in (get_upload_folder(), EXAMPLES)
+    )

@@ -4,6 +4,7 @@ bar.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -73,6 +74,7 @@ class Settings:
         Raises:
             ExplorerError: a setting nobody can compute.
         """
+        self.check()
         if not 1 <= len(self.backbones) <= MAX_BACKBONES:
             raise ExplorerError(f"choose one to {MAX_BACKBONES} backbones")
         made = Options(
@@ -91,6 +93,22 @@ class Settings:
             for part, side in zip(self.query, made.output, strict=True)
         )
         return made.with_query(pixel)
+
+    def check(self) -> None:
+        """Raise ExplorerError unless numbers are numbers, names are texts and choices are ones."""
+        for name in NUMBERS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not (
+                isinstance(value, int | float) and math.isfinite(value)
+            ):
+                raise ExplorerError(
+                    f"{name.replace('_', ' ')} must be a number, not {value!r}"[:120]
+                )
+        if not all(isinstance(name, str) for name in (*self.backbones, *self.upsamplers)):
+            raise ExplorerError("backbones and upsamplers are lists of names")
+        for name, choices in CHOICES.items():
+            if name != "components" and getattr(self, name) not in choices:
+                raise ExplorerError(f"{name} must be one of {', '.join(choices)}")
 
     def view_options(self) -> dict[str, Any]:
         """Return what the chosen view reads, and nothing of the others."""

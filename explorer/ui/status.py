@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from pathlib import Path
 
 import gradio as gr
 
 from explorer.core import ExplorerError
+from explorer.room import is_out_of_memory
 
 SCRIPT = Path(__file__).parent / "static" / "status.js"
 TROUBLE = "Something went wrong here, not with your input; the server's log has the details."
+FULL = (
+    "The server's disk is full, so no picture could be stored; please try again in a few minutes."
+)
+CROWDED = "The server ran out of memory; choose smaller sizes or fewer methods."
 STARTING = {"text": "Starting…", "kind": "work"}
 
 
@@ -32,4 +38,9 @@ def trouble(error: Exception, log: logging.Logger) -> dict[str, str]:
     if isinstance(error, ExplorerError):
         return {"text": str(error), "kind": "error"}
     log.error("a request failed", exc_info=error)
-    return {"text": TROUBLE, "kind": "error"}
+    text = TROUBLE
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text = FULL
+    elif is_out_of_memory(error):
+        text = CROWDED
+    return {"text": text, "kind": "error"}

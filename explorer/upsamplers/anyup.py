@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.core import SizeError
+from explorer.upsamplers import banded
 from explorer.upsamplers.attention import AttentionResampler
 from explorer.upsamplers.base import UPSAMPLERS
 from explorer.upsamplers.guided import GuidedAttention, pool
@@ -127,7 +128,7 @@ class AnyUp(GuidedAttention):
     def encode_keys(self, encoded: Tensor, features: Tensor) -> Tensor:
         """Join the pooled image code with the features' description: (B, d, h, w)."""
         grid = features.shape[-2:]
-        seen = pool(self.key_encoder(encoded), grid)
+        seen = pool(banded.encode(self.key_encoder, encoded), grid)
         described = self.key_features_encoder(F.normalize(features, dim=1))
         return self.aggregation(torch.cat([seen, described], dim=1))
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.core import Attention, Window
+from explorer.room import tile_bytes
 from explorer.upsamplers.base import LinearResampler, Rows
 
 BLOCK_BYTES = 48 * 2**20  # attention weights held at once; larger is not faster on a CPU's caches
@@ -171,7 +172,7 @@ class AttentionResampler(LinearResampler):
         """Return all channels at single output pixels, (B, N, C)."""
         cells = self.values.flatten(2).transpose(1, 2)  # (B, h w, C)
         keys = self.keys.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        size = max(1, BLOCK_BYTES // (cells.shape[0] * self.heads * cells.shape[1] * 4))
+        size = max(1, tile_bytes(BLOCK_BYTES) // (cells.shape[0] * self.heads * cells.shape[1] * 4))
         parts = []
         for start in range(0, len(rows), size):
             row, col = rows[start : start + size], cols[start : start + size]
@@ -215,7 +216,7 @@ class AttentionResampler(LinearResampler):
         parts = [part[:, None].expand(-1, heads, -1, -1) for part in padded.split(width, dim=2)]
         out = values.new_empty(batch, stop - start, self.output_size[1], channels)
         row_bytes = batch * heads * self.output_size[1] * cells.shape[1] * values.element_size()
-        band = max(1, SCORE_BYTES // row_bytes)
+        band = max(1, tile_bytes(SCORE_BYTES) // row_bytes)
         for first in range(start, stop, band):
             rows = self.queries[:, first : min(first + band, stop)]
             query = rows.flatten(1, 2).unflatten(-1, (heads, width)).transpose(1, 2)
@@ -241,7 +242,7 @@ class AttentionResampler(LinearResampler):
         for row_group in by_shape(row_runs):
             keys_high = row_group[0].shape[1]
             row_cost = batch * self.output_size[1] * keys_high * widest * self.heads * 4
-            size = max(1, BLOCK_BYTES // row_cost)
+            size = max(1, tile_bytes(BLOCK_BYTES) // row_cost)
             pieces = [piece for run in row_group for piece in split(run, size)]
             for equal in by_shape(pieces):
                 at_once = max(1, size // equal[0].shape[0])

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from explorer.core import Attention, FeatureMap, NoAttentionError, Registry, SizeError
 from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
+from explorer.room import tile_bytes
 
 UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
 
@@ -73,7 +74,7 @@ class Resampler(ABC):
         """
         height, width = self.output_size
         row_bytes = self.values.shape[0] * self.values.shape[1] * width * 4
-        band = max(1, SAMPLE_BYTES // row_bytes)
+        band = max(1, tile_bytes(SAMPLE_BYTES) // row_bytes)
         out = self.values.new_empty(self.values.shape[0], len(rows), self.values.shape[1])
         for start in range(0, height, band):
             stop = min(start + band, height)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.core import SizeError
+from explorer.room import tile_bytes
 from explorer.upsamplers.backward import Patch, through_filter, through_maps
 from explorer.upsamplers.base import (
     UPSAMPLERS,
@@ -73,13 +75,11 @@ class JBULearnedRange(nn.Module):
         """Return the kernels of output rows [r0, r1): (B, taps, r1 - r0, W)."""
         r, (start, stop), width = self.radius, rows, guidance.shape[-1]
         centre = code[:, :, start + r : stop + r, r : r + width]
-        similar = [
-            (centre * code[:, :, start + i : stop + i, j : j + width]).sum(dim=1)
-            for i in range(2 * r + 1)
-            for j in range(2 * r + 1)
-        ]
+        taps = [divmod(tap, 2 * r + 1) for tap in range((2 * r + 1) ** 2)]
+        shifted = (code[:, :, start + i : stop + i, j : j + width] for i, j in taps)
         temperature = self.range_temp.exp().clamp(1e-4, 1e4)
-        combined = (torch.stack(similar, dim=1) * temperature).softmax(dim=1) * self.spatial()
+        combined = (_products(centre, shifted, len(taps)) * temperature).softmax(dim=1)
+        combined = combined * self.spatial()
         combined = combined / combined.sum(dim=1, keepdim=True).clamp(1e-7)
         return combined + 0.1 * self.fixup_proj(
             torch.cat([combined, guidance[:, :, start:stop]], dim=1)
@@ -222,13 +222,13 @@ class FeatUpResampler(LinearResampler):
         row_bytes = image.shape[0] * size[1] * taps * 4
         if torch.is_grad_enabled() and self.codes[level].requires_grad:
             return step.filter(values, step.kernel(image, self.codes[level], rows), rows, size)
-        if size[0] * row_bytes <= KEEP_BYTES:
+        if size[0] * row_bytes <= tile_bytes(KEEP_BYTES):
             if level not in self.kernels:
                 with torch.no_grad():
                     self.kernels[level] = step.kernel(image, self.codes[level], (0, size[0]))
             kernel = self.kernels[level][:, :, rows[0] : rows[1]]
             return step.filter(values, kernel, rows, size)
-        band = max(1, BAND_BYTES // row_bytes)
+        band = max(1, tile_bytes(BAND_BYTES) // row_bytes)
         parts = []
         for start in range(rows[0], rows[1], band):
             part = (start, min(start + band, rows[1]))
@@ -305,6 +305,22 @@ class ChannelNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each cell's vector."""
         return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def _products(centre: Tensor, shifted: Iterator[Tensor], count: int) -> Tensor:
+    """Return the dot products over channels of ``centre`` (B, d, H, W) with each of ``count`` maps,
+    (B, count, H, W).
+    """
+    if torch.is_grad_enabled():
+        return torch.stack([(centre * other).sum(dim=1) for other in shifted], dim=1)
+    # One buffer: fresh ones of this size leave holes that the next does not fit into, so that the
+    # process grows by all of them.
+    buffer = torch.empty_like(centre, memory_format=torch.contiguous_format)
+    out = centre.new_empty(centre.shape[0], count, *centre.shape[2:])
+    for index, other in enumerate(shifted):
+        torch.mul(centre, other, out=buffer)
+        torch.sum(buffer, dim=1, out=out[:, index])
+    return out
 
 
 def reflect(x: Tensor, radius: int) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from explorer.upsamplers import banded
 from explorer.upsamplers.attention import BLOCK_BYTES, AttentionResampler, window_bounds
 from explorer.upsamplers.base import Upsampler
 from explorer.upsamplers.layers import CrossDecode, RawValueAttention, ResBlock, RoPE, encoder
@@ -46,22 +47,28 @@ class GuidedAttention(Upsampler):
         raise NotImplementedError
 
     def encode_queries(self, encoded: Tensor, output_size: tuple[int, int]) -> Tensor:
-        """Return queries (B, d, H', W') from the encoded image (B, d, H, W)."""
-        return pool(self.query_encoder(encoded), output_size)
+        """Return queries (B, d, H', W') from the encoded image (B, d, H, W), which may be
+        overwritten.
+        """
+        return pool(banded.encode(self.query_encoder, encoded, reuse=True), output_size)
 
     def _prepare(
         self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]
     ) -> AttentionResampler:
-        encoded = self.rope(self.image_encoder(guidance))
+        encoded = banded.rotate(self.rope, banded.encode(self.image_encoder, guidance))
         keys = self.encode_keys(encoded, values)
         queries = self.encode_queries(encoded, output_size)
         del encoded
-        queries = self.cross_decode.conv2d(queries)
         attention = self.cross_decode.cross_attn
+        conv = self.cross_decode.conv2d
+        if banded.is_large(*queries.shape[:2], output_size):
+            queries = banded.convolve_then(conv, queries, attention.query)
+        else:
+            queries = project_queries(attention, conv(queries))
         grid = values.shape[-2:]
         return AttentionResampler(
             values,
-            project_queries(attention, queries),
+            queries,
             attention.key(keys.permute(0, 2, 3, 1)),
             attention.heads,
             window_bounds(grid[0], output_size[0], self.window_ratio),

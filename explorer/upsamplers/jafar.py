@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.core import SizeError
+from explorer.upsamplers import banded
 from explorer.upsamplers.attention import AttentionResampler
 from explorer.upsamplers.base import UPSAMPLERS
 from explorer.upsamplers.guided import GuidedAttention, pool
@@ -71,11 +72,11 @@ class JAFAR(GuidedAttention):
 
     def encode_queries(self, encoded: Tensor, output_size: tuple[int, int]) -> Tensor:
         """Pool the query code, then normalise it: (B, d, H', W')."""
-        return self.norm_query(super().encode_queries(encoded, output_size))
+        return banded.normalise(self.norm_query, super().encode_queries(encoded, output_size))
 
     def encode_keys(self, encoded: Tensor, features: Tensor) -> Tensor:
         """Modulate the pooled image code by the features: (B, d, h, w)."""
-        seen = pool(self.key_encoder(encoded), features.shape[-2:])
+        seen = pool(banded.encode(self.key_encoder, encoded), features.shape[-2:])
         return self.sft_key(seen, self.key_features_encoder(F.normalize(features, dim=1)))
 
     def _prepare(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from explorer.room import tile_bytes
 from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Rows, Upsampler
 
 BAND_BYTES = 48 * 2**20
@@ -35,7 +36,7 @@ class BilateralResampler(LinearResampler):
         batch, channels = values.shape[:2]
         taps = (2 * self.radius + 1) ** 2
         width = self.output_size[1]
-        band = max(1, BAND_BYTES // (batch * width * (taps + 2 * channels) * 4))
+        band = max(1, tile_bytes(BAND_BYTES) // (batch * width * (taps + 2 * channels) * 4))
         parts = []
         for first in range(start, stop, band):
             span = (first, min(first + band, stop))

@@ -97,10 +97,14 @@ class RoPE(nn.Module):
         freqs[1, dim // 2 :] = half
         self.freqs = nn.Parameter(freqs * 2 * math.pi)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Rotate ``x`` (B, d, H, W) by the angle of each pixel's position."""
+    def forward(self, x: Tensor, band: tuple[int, int] | None = None) -> Tensor:
+        """Rotate ``x`` (B, d, H, W) by the angle of each pixel's position.
+
+        ``band`` = (start, height): ``x`` is the rows from ``start`` of a map of that height.
+        """
         height, width = x.shape[-2:]
-        rows = torch.linspace(0, 1, height, device=x.device, dtype=x.dtype)
+        start, whole = band or (0, height)
+        rows = torch.linspace(0, 1, whole, device=x.device, dtype=x.dtype)[start : start + height]
         cols = torch.linspace(0, 1, width, device=x.device, dtype=x.dtype)
         grid = torch.stack(torch.meshgrid(rows, cols, indexing="ij"), dim=-1)  # (H, W, 2)
         angle = (grid @ self.freqs.to(x.dtype)).permute(2, 0, 1)  # (d, H, W)

@@ -29,8 +29,13 @@ class Setting:
     @classmethod
     def of(cls, options: Options) -> Setting:
         """Read the view's own options: "components" (from 0) and "percentile"."""
-        components = tuple(int(c) for c in options.view.get("components", (0, 1, 2)))
-        percentile = float(options.view.get("percentile", 1.0))
+        try:
+            components = tuple(int(c) for c in options.view.get("components", (0, 1, 2)))
+            percentile = float(options.view.get("percentile", 1.0))
+        except (TypeError, ValueError):
+            raise ExplorerError(
+                "PCA takes three component numbers and a percentile, nothing else"
+            ) from None
         if len(components) != 3 or not all(0 <= c < KEPT for c in components):
             raise ExplorerError(f"choose three PCA components between 1 and {KEPT}")
         if not 0 <= percentile < 50:

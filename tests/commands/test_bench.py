@@ -41,7 +41,7 @@ def test_clicks(tmp_path, capsys):
 
 
 def test_a_missed_target_fails_the_check(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(bench, "ATTENTION_MS", 0.0)
+    monkeypatch.setattr(bench.clicks, "ATTENTION_MS", 0.0)
     Image.new("RGB", (48, 32), "teal").save(tmp_path / "x.png")
     arguments = ["bench", "clicks", "--photo", str(tmp_path / "x.png"), "--size", "64", "--check"]
     assert main([*arguments, "--upsamplers", "bilinear"]) == 1

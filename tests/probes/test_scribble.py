@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import time
 
 import numpy as np
 import pytest
@@ -11,14 +13,17 @@ from PIL import Image
 
 from explorer.core import ExplorerError
 from explorer.datasets import ClassSet
-from explorer.probes.scribble import (
-    Stroke,
+from explorer.probes import Stroke, fit_scribble
+from explorer.probes.scribble import check_strokes, labels_npy, palette_png
+from explorer.probes.strokes import (
+    MAX_POINTS,
+    MAX_POINTS_TOGETHER,
+    MAX_STROKES,
     dump_strokes,
-    fit_scribble,
-    labels_npy,
     load_strokes,
-    palette_png,
+    open_strokes,
     rasterise,
+    read_strokes,
 )
 
 RED, BLUE, GREEN = (220, 60, 60), (60, 60, 220), (60, 180, 60)
@@ -84,6 +89,16 @@ def test_too_little_paint_is_one_sentence(strokes, message):
     with pytest.raises(ExplorerError, match=message) as caught:
         fit_scribble(strokes, values)
     assert "\n" not in str(caught.value)
+    with pytest.raises(ExplorerError, match=message):
+        check_strokes(strokes, (60, 80))
+
+
+def test_more_classes_than_colours_are_refused():
+    strokes = [Stroke(f"c{n}", (n, n, n), ((n / 20, 0.5),), 0.01) for n in range(17)]
+    with pytest.raises(ExplorerError, match="17 classes are painted; at most 16"):
+        check_strokes(strokes, (100, 100))
+    classes, painted = check_strokes(strokes[:16], (100, 100))
+    assert len(classes) == 16 and set(np.unique(painted)) == set(range(-1, 16))
 
 
 def test_strokes_are_painted_where_they_are_drawn_and_the_last_one_wins():
@@ -115,9 +130,50 @@ def test_strokes_survive_json_and_strange_json_is_refused():
         '[{"name": "a", "colour": [1, 2, 3], "points": [[NaN, 0]]}]',
         '[{"name": "a", "colour": [1, 2, 300], "points": [[0, 0]]}]',
         '[{"name": "a", "colour": [1, 2, 3], "points": [[0, 0, 0]]}]',
+        '[{"name": "a", "colour": [1, 2, 3], "points": [[0, 5]]}]',
+        '[{"name": "a", "colour": [1, 2, 3], "points": 7}]',
+        '[{"name": "a", "colour": 7, "points": [[0, 0]]}]',
+        '[{"name": {"a": 1}, "colour": [1, 2, 3], "points": [[0, 0]]}]',
+        '[{"name": "\\u0000", "colour": [1, 2, 3], "points": [[0, 0]]}]',
+        '["stroke"]',
+        "[" * 100_000,
+        "9" * 5000,
     ):
         with pytest.raises(ExplorerError):
             load_strokes(text)
+
+
+def test_names_keep_what_a_font_can_show():
+    value = LEFT.to_json() | {"name": " two\nlines\x00\ud800 größer " + "x" * 99}
+    (stroke,) = read_strokes([value])
+    assert stroke.name.startswith("two lines größer xxx") and len(stroke.name) == 60
+
+
+def test_more_than_anyone_paints_is_refused_quickly():
+    value = LEFT.to_json()
+    line = [[0.5, n / MAX_POINTS] for n in range(MAX_POINTS)]
+    thin = value | {"points": line, "radius": 0.001}
+    assert len(read_strokes([thin] * (MAX_POINTS_TOGETHER // MAX_POINTS))) == 10
+    start = time.perf_counter()
+    for values in (
+        [value] * (MAX_STROKES + 1),
+        [thin] * 11,
+        [value | {"points": [*line, [0, 0]]}],
+        [value | {"points": line[:2000], "radius": 0.5}],  # many discs as large as the photo
+        [value | {"points": [[0, -1], [0, 2]] * 900, "radius": 0.1}],  # few discs, long lines
+    ):
+        with pytest.raises(ExplorerError) as caught:
+            read_strokes(values)
+        assert len(str(caught.value)) < 300
+    assert time.perf_counter() - start < 10
+
+
+def test_a_file_names_the_photo_it_was_painted_on():
+    text = dump_strokes([LEFT], {"name": "cat.jpg", "sha256": "12"})
+    assert open_strokes(text) == ([LEFT], {"name": "cat.jpg", "sha256": "12"})
+    assert open_strokes(dump_strokes([LEFT])) == ([LEFT], {})
+    odd = json.loads(text) | {"photo": {"name": 3, "sha256": ["x"], "other": "y"}}
+    assert open_strokes(json.dumps(odd)) == ([LEFT], {})
 
 
 def test_exports_hold_the_labels_and_the_palette():
@@ -125,9 +181,14 @@ def test_exports_hold_the_labels_and_the_palette():
     labels = np.random.default_rng(0).integers(0, 3, (20, 30)).astype(np.int64)
     labels[0] = 255
     picture = Image.open(io.BytesIO(palette_png(labels, classes)))
+    assert json.loads(picture.text["classes"]) == ["a", "b", "c"]
     assert picture.mode == "P" and (np.array(picture) == labels).all()
     assert (np.array(picture.convert("RGB"))[labels == 2] == GREEN).all()
     assert (np.load(io.BytesIO(labels_npy(torch.from_numpy(labels)))) == labels).all()
+    made = palette_png(labels, ClassSet(("ä", "ü", "ö"), (RED, BLUE, GREEN)), {"size": (1, 2)})
+    text = Image.open(io.BytesIO(made)).text
+    assert json.loads(text["classes"]) == ["ä", "ü", "ö"]
+    assert json.loads(text["recipe"]) == {"size": [1, 2]}
     with pytest.raises(ExplorerError, match="holds 0 to 2"):
         palette_png(np.full((2, 2), 3), classes)
 

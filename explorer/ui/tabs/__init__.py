@@ -2,8 +2,8 @@
 session).
 """
 
-from explorer.ui.tabs import charts, compare
+from explorer.ui.tabs import charts, compare, export, numbers, scribble
 
-TABS = (compare, charts)
+TABS = (compare, scribble, numbers, export, charts)
 
 __all__ = ["TABS"]

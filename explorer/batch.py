@@ -1,0 +1,195 @@
+"""One photo after the other: which ones, what outputs are called, how far it is, what failed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from explorer.core import ExplorerError
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+
+
+class OutputError(ExplorerError):
+    """An output that cannot be written: the next photo's could not either, so a run stops."""
+
+
+def find_photos(given: Sequence[str | Path], out: Path | None = None) -> list[Path]:
+    """Return the photos that files, folders and glob patterns stand for, each once, in order.
+
+    Of a folder, the files in it and below it with a photo's ending, sorted by path; hidden ones and
+    those in the folder ``out`` are left out. A file that is named is taken whatever its ending.
+
+    Raises:
+        ExplorerError: something named does not exist, or a folder or pattern holds no photo.
+    """
+    found: dict[Path, Path] = {}
+    skipped = None if out is None else out.resolve()
+    for name in given:
+        path = Path(name)
+        if path.is_dir():
+            listed = list(_below(path, skipped if skipped != path.resolve() else None))
+        elif path.exists() or not glob.has_magic(str(name)):
+            listed = [path]
+        else:
+            listed = []
+            for match in sorted(map(Path, glob.glob(str(name), recursive=True))):
+                listed += _below(match, skipped) if match.is_dir() else [match]
+            if not listed:
+                raise ExplorerError(f"nothing matches {str(name)!r}")
+        if not listed:
+            raise ExplorerError(f"{path} holds no photo ({', '.join(PHOTO_SUFFIXES)})")
+        for photo in listed:
+            found.setdefault(photo.resolve(), photo)
+    if not found:
+        raise ExplorerError("name at least one photo, folder or pattern")
+    return list(found.values())
+
+
+def _below(folder: Path, skipped: Path | None) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        outside = skipped is None or skipped not in path.resolve().parents
+        if path.suffix.lower() in PHOTO_SUFFIXES and not hidden and outside and path.is_file():
+            yield path
+
+
+def output_names(photos: Sequence[Path]) -> list[str]:
+    """Return one name per photo, without ending: its own, told apart by folder and ending if two
+    photos share it. Upper and lower case do not tell names apart, nor do they on every disk.
+    """
+    parents = [str(photo.resolve().parent) for photo in photos]
+    base = Path(os.path.commonpath(parents)) if photos else Path()
+    counts = Counter(photo.stem.casefold() for photo in photos)
+    taken: set[str] = {stem for stem, count in counts.items() if count == 1}
+    names = []
+    for photo in photos:
+        name = photo.stem
+        if counts[name.casefold()] > 1:
+            inner = photo.resolve().parent.relative_to(base).parts
+            plain = "-".join([*inner, name, photo.suffix.lstrip(".")]).rstrip("-")
+            name, number = plain, 2
+            while name.casefold() in taken:
+                name, number = f"{plain}-{number}", number + 1
+            taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def refuse_overwriting(photos: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Raise ExplorerError if an output would replace one of the photos."""
+    resolved = {photo.resolve() for photo in photos}
+    for target in targets:
+        if target.resolve() in resolved:
+            raise ExplorerError(f"--out would overwrite the photo {target}; choose another folder")
+
+
+@contextmanager
+def part_file(target: Path) -> Iterator[Path]:
+    """Give the name of a file to write that becomes ``target`` once it is whole.
+
+    A run that is killed leaves the part, which the next run overwrites. Raises OutputError.
+    """
+    part = target.with_name(f".{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, target)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise OutputError(f"cannot write {target}: {reason}") from None
+        raise
+
+
+@dataclass
+class Outcome:
+    """What became of the photos of a run."""
+
+    written: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+
+    def report(self) -> str:
+        """Return the run in words: counts, then each photo that failed and why."""
+        lines = [
+            f"{len(self.written)} written, {len(self.kept)} there already, "
+            f"{len(self.failed)} failed"
+        ]
+        lines += [f"  {photo}: {reason}" for photo, reason in self.failed]
+        return "\n".join(lines)
+
+
+def run_all(
+    photos: Sequence[Path],
+    targets: Sequence[Path],
+    make: Callable[[Path, Path], bool],
+    stream: TextIO | None = None,
+) -> Outcome:
+    """Call ``make(photo, target)`` for each photo; what one photo raises is kept for the report.
+
+    ``make`` returns whether it wrote the target, False if it was there already. The progress line
+    goes to ``stream`` (stderr). Raises OutputError at once.
+    """
+    stream = stream or sys.stderr
+    line, outcome, spent = _Line(stream), Outcome(), 0.0
+    for number, (photo, target) in enumerate(zip(photos, targets, strict=True), 1):
+        start = time.perf_counter()
+        line.show(f"[{number}/{len(photos)}] {photo.name}{_left(outcome, spent, photos, number)}")
+        try:
+            written = make(photo, target)
+        except OutputError:
+            line.end()
+            raise
+        except ExplorerError as error:
+            outcome.failed.append((photo, str(error)))
+        except Exception as error:  # a run over many photos must not die of one
+            reason = " ".join(str(error).split())[:200]
+            outcome.failed.append((photo, f"{type(error).__name__}: {reason}"))
+        else:
+            (outcome.written if written else outcome.kept).append(photo)
+            spent += time.perf_counter() - start if written else 0.0
+    line.end()
+    return outcome
+
+
+def _left(outcome: Outcome, spent: float, photos: Sequence[Path], number: int) -> str:
+    """Say how long the rest takes if it goes on like the photos written so far."""
+    if not outcome.written:
+        return ""
+    seconds = round(spent / len(outcome.written) * (len(photos) - number + 1))
+    hours, minutes = divmod(seconds // 60, 60)
+    clock = (
+        f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
+    )
+    return f", {clock} left"
+
+
+class _Line:
+    """A line that is rewritten on a terminal, and lines in a log."""
+
+    def __init__(self, stream: TextIO):
+        self.stream, self.live, self.width = stream, stream.isatty(), 0
+
+    def show(self, text: str) -> None:
+        if self.live:
+            self.stream.write("\r" + text[:100].ljust(self.width))
+            self.width = min(len(text), 100)
+        else:
+            self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def end(self) -> None:
+        if self.live:
+            self.stream.write("\r" + " " * self.width + "\r")
+            self.stream.flush()

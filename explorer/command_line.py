@@ -1,0 +1,125 @@
+"""What commands that work through photos share: their arguments, where outputs go, the report."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from explorer.batch import find_photos, output_names, refuse_overwriting, run_all
+from explorer.core import ExplorerError
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The photos of a run and where each one's output goes; ``many`` unless one file was named."""
+
+    photos: tuple[Path, ...]
+    targets: tuple[Path, ...]
+    many: bool
+
+
+def add_run_arguments(parser: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
+    """Declare --out, --format and --force."""
+    endings = ", ".join(f".{kind}" for kind in kinds)
+    parser.add_argument("--out", type=Path, required=True, help=f"FILE ({endings}) or folder")
+    parser.add_argument("--format", choices=kinds, help="of the files in the folder --out")
+    parser.add_argument("--force", action="store_true", help="redo what is there already")
+
+
+def destination(
+    given: Sequence[str], out: Path, chosen: str | None, kinds: Sequence[str], default: str
+) -> Destination:
+    """Return the photos that were named and one output for each.
+
+    One photo goes to the file ``out``; several, a folder or a pattern need a folder, which need
+    not exist. Raises ExplorerError for what cannot be.
+    """
+    kind, ending = chosen or default, out.suffix.lower().lstrip(".")
+    many = len(given) > 1 or any(Path(name).is_dir() or _is_pattern(name) for name in given)
+    if not many and not out.is_dir() and ending:
+        if ending not in kinds or chosen not in (None, ending):
+            wanted = kinds if chosen is None else [chosen]
+            endings = ", ".join(f".{name}" for name in wanted)
+            raise ExplorerError(f"--out must end in one of: {endings}; or name a folder")
+        refuse_overwriting([Path(given[0])], [out])
+        return Destination((Path(given[0]),), (out,), False)
+    if out.is_file() or (ending in kinds and not out.is_dir()):
+        raise ExplorerError(f"several photos need a folder for --out, not the file {out.name}")
+    photos = find_photos(given, out) if many else [Path(given[0])]
+    if many and kind == "png" and any(p.resolve().parent == out.resolve() for p in photos):
+        raise ExplorerError(
+            "--out holds photos, and PNG figures there would be taken for photos the next time; "
+            "choose another folder"
+        )
+    targets = [out / f"{name}.{kind}" for name in output_names(photos)]
+    refuse_overwriting(photos, targets)
+    return Destination(tuple(photos), tuple(targets), many)
+
+
+def _is_pattern(name: str) -> bool:
+    return glob.has_magic(name) and not Path(name).exists()
+
+
+def run_photos(
+    place: Destination, make: Callable[[Path, Path], tuple[bool, tuple[str, ...]]]
+) -> int:
+    """Make every output; return the exit status: 1 if a photo of several failed.
+
+    ``make(photo, target)`` returns whether it wrote the target (False: it is there already) and
+    remarks, which are printed once each. What a single photo raises is passed on.
+    """
+    remarks: dict[str, None] = {}
+
+    def one(photo: Path, target: Path) -> bool:
+        written, said = make(photo, target)
+        remarks.update(dict.fromkeys(said))
+        return written
+
+    failed = False
+    if place.many:
+        outcome = run_all(place.photos, place.targets, one)
+        failed = bool(outcome.failed)
+        print(outcome.report())
+    else:
+        target = place.targets[0]
+        written = one(place.photos[0], target)
+        size = target.stat().st_size / 2**20
+        kept = f"{target} is there already, made with the same settings; --force makes it again"
+        print(f"wrote {target} ({size:.2f} MiB)" if written else kept)
+    for remark in remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    return int(failed)
+
+
+def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Raise ExplorerError if one of the arguments was given."""
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) is not None]
+    if given:
+        raise ExplorerError(f"{why}; leave out {', '.join(given)}")
+
+
+def pairs(given: Sequence[str], name: str) -> dict[str, str]:
+    """Read arguments written as KEY=VALUE; raises ExplorerError."""
+    split = [pair.partition("=") for pair in given]
+    if any(not key or not value for key, _, value in split):
+        shown = "METHOD=NAME or METHOD=PATH" if name == "--checkpoint" else "NAME=VALUE"
+        raise ExplorerError(f"{name} is written as {shown}")
+    return {key: value for key, _, value in split}
+
+
+def numbers(text: str, name: str, count: int, kind: type = int) -> list[Any]:
+    """Read ``count`` whole numbers from 0 (or floats) with commas; raises ExplorerError."""
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        found = [kind(part) for part in parts]
+    except ValueError:
+        found = []
+    if len(found) != count or (kind is int and not all(part.isdigit() for part in parts)):
+        what = "whole numbers" if kind is int else "numbers"
+        raise ExplorerError(f"{name} takes {count} {what} with commas, not {text[:40]!r}")
+    return found

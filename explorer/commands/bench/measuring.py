@@ -1,0 +1,87 @@
+"""Time and memory of one process, and targets that are met or missed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+GIB = 2**30
+
+
+def target(text: str, met: bool) -> bool:
+    """Print whether a target is met and return it."""
+    print(f"  {text}: {'met' if met else 'MISSED'}")
+    return met
+
+
+@dataclass
+class Cost:
+    """Wall and CPU seconds, and the bytes beyond those held before (None if unknown here)."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+    extra: int | None = None
+
+    def row(self, name: str) -> str:
+        """Return a line of a table."""
+        extra = "unknown" if self.extra is None else f"{self.extra / GIB:.2f} GiB"
+        return f"  {name:<12}{self.wall:8.2f} s wall{self.cpu:8.2f} s CPU{extra:>12} peak extra"
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """Measure the body; its peak memory is the kernel's own high-water mark, reset before."""
+    cost = Cost()
+    _reset_peak()
+    before = _status("VmRSS")
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield cost
+    cost.wall, cost.cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = _status("VmHWM")
+    cost.extra = None if before is None or peak is None else peak - before
+
+
+def _reset_peak() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:  # elsewhere the mark stays that of the process: too high, never too low
+        pass
+
+
+def _status(name: str) -> int | None:
+    return kibibytes(Path("/proc/self/status"), name)
+
+
+def kibibytes(path: Path, name: str) -> int | None:
+    """Return the bytes that a line "name: N kB" of a status file tells, None without one."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return 1024 * int(found[0]) if found else None
+
+
+def timed(body: Callable[[], object]) -> tuple[float, float]:
+    """Return wall and CPU seconds of a call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    body()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def median_ms(times: list[tuple[float, float]]) -> float:
+    """Return the median wall time in milliseconds."""
+    return 1000 * statistics.median(wall for wall, _ in times)
+
+
+def spread(times: list[tuple[float, float]]) -> str:
+    """Return medians and the best of some timings as text."""
+    wall, cpu = ([1000 * one[i] for one in times] for i in (0, 1))
+    return (
+        f"median {statistics.median(wall):.0f} ms wall ({min(wall):.0f} to {max(wall):.0f}), "
+        f"{statistics.median(cpu):.0f} ms CPU"
+    )

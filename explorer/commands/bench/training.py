@@ -1,0 +1,76 @@
+"""Seconds and memory of a training step: JAFAR and AnyUp side by side, by guidance size."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+
+from explorer.allocation import give_back_freed_memory
+from explorer.commands.bench.measuring import GIB, measured
+
+CHANNELS, CELLS, OUTPUT = 384, 16, 32  # a ViT-S/14 at 224 px in, features of 448 px as the target
+METHODS = ("jafar", "anyup")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    parser.add_argument("--guidance", default="112,224,448", help="its sides, in pixels")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3, help="turns of both methods")
+
+
+def bench(args: argparse.Namespace) -> list[bool]:
+    """Time whole steps (forward, loss, backward, optimiser) in turns; nothing is promised."""
+    print(
+        f"one training step, batch {args.batch}, {CELLS}x{CELLS} -> {OUTPUT}x{OUTPUT} cells of "
+        f"{CHANNELS} channels"
+    )
+    print(f"{'guidance':>10}  " + "  ".join(f"{name:>20}" for name in METHODS) + "  jafar / anyup")
+    for side in (int(part) for part in args.guidance.split(",")):
+        steps = {name: TrainingStep(name, side, args.batch) for name in METHODS}
+        costs: dict[str, list] = {name: [] for name in METHODS}
+        for turn in range(max(1, args.rounds) + 1):
+            for name, step in steps.items():
+                give_back_freed_memory()
+                with measured() as cost:
+                    step()
+                if turn:  # the first makes the optimiser's state
+                    costs[name].append(cost)
+        seconds = {n: statistics.median(c.wall for c in found) for n, found in costs.items()}
+        cells = []
+        for name in METHODS:
+            peaks = [cost.extra for cost in costs[name]]
+            peak = "unknown" if None in peaks else f"{max(peaks) / GIB:.2f} GiB"
+            cells.append(f"{seconds[name]:.2f} s, {peak}")
+        ratio = f"{seconds['jafar'] / seconds['anyup']:.2f}x the time"
+        print(f"{side:>7} px  " + "  ".join(f"{cell:>20}" for cell in cells) + f"  {ratio}")
+    return []
+
+
+class TrainingStep:
+    """One method with its optimiser on random data; calling it makes a step."""
+
+    def __init__(self, name: str, guidance: int, batch: int):
+        import torch
+
+        from explorer.upsamplers import UPSAMPLERS
+
+        torch.manual_seed(0)
+        kind = UPSAMPLERS.get(name)
+        self.upsampler = kind(**kind.options_for(CHANNELS)).train()
+        self.optimiser = torch.optim.AdamW(self.upsampler.parameters(), lr=2e-4)
+        self.image = torch.rand(batch, 3, guidance, guidance)
+        self.features = torch.randn(batch, CHANNELS, CELLS, CELLS)
+        self.target = torch.randn(batch, CHANNELS, OUTPUT, OUTPUT)
+
+    def __call__(self) -> None:
+        """Make one step."""
+        import torch
+
+        from explorer.training.losses import feature_loss
+
+        with torch.enable_grad():
+            made = self.upsampler(self.image, self.features, (OUTPUT, OUTPUT))
+            feature_loss(made, self.target).backward()
+        self.optimiser.step()
+        self.optimiser.zero_grad()

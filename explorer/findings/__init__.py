@@ -1,0 +1,27 @@
+"""What is known about the methods: published numbers, our reports, claims and their evidence."""
+
+from explorer.findings.claims import claims_passages
+from explorer.findings.evidence import Known, known
+from explorer.findings.guide import guide_passages
+from explorer.findings.passages import Passage, markdown, plain
+from explorer.findings.tables import published_passages, report_passages
+
+__all__ = [
+    "Known",
+    "Passage",
+    "claims_passages",
+    "document",
+    "guide_passages",
+    "known",
+    "markdown",
+    "plain",
+    "published_passages",
+    "report_passages",
+]
+
+
+def document(found: Known | None = None) -> str:
+    """Return docs/claims.md: the claims, the guide and the published tables as Markdown."""
+    found = found or known()
+    passages = [*claims_passages(found), *guide_passages(found), *published_passages()]
+    return markdown("Claims, evidence, verdicts", passages)

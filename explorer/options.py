@@ -1,0 +1,82 @@
+"""What a visitor asked for: every setting of a screen or a figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from explorer.core import ExplorerError
+from explorer.image import Photo, fit_size
+
+MIN_SIZE, MAX_SIZE = 32, 4096
+MOST_NAMES = 24  # methods on one screen
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """Every setting of a screen or a figure; ``views`` read from it what concerns them.
+
+    ``backbones`` are "name" or "name:stage". ``input_size`` and ``output_size`` are the longer side
+    in pixels of what the backbone sees and of what comes out; the aspect is the photo's.
+    ``checkpoints`` maps an upsampler to a checkpoint row, a path or "untrained". ``query`` is (row,
+    col) on the output grid.
+    """
+
+    photo: Photo
+    backbones: tuple[str, ...] = ("efficientnet_lite0",)
+    upsamplers: tuple[str, ...] = ("bilinear", "jbu", "jafar", "anyup")
+    input_size: int = 448
+    output_size: int = 448
+    checkpoints: dict[str, str] = field(default_factory=dict)
+    query: tuple[int, int] | None = None
+    view: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse sizes nobody can compute, before any work."""
+        if not self.backbones or not self.upsamplers:
+            raise ExplorerError("choose at least one backbone and at least one upsampler")
+        if max(len(self.backbones), len(self.upsamplers)) > MOST_NAMES:
+            raise ExplorerError(f"choose at most {MOST_NAMES} backbones and upsamplers")
+        for what in ("input_size", "output_size"):
+            size = getattr(self, what)
+            if not isinstance(size, int) or not MIN_SIZE <= size <= MAX_SIZE:
+                raise ExplorerError(
+                    f"{what.replace('_', ' ')} must be {MIN_SIZE} to {MAX_SIZE} pixels, "
+                    f"not {str(size)[:40]}"
+                )
+
+    def with_photo(self, photo: Photo) -> Options:
+        """Return the same settings for another photo."""
+        return replace(self, photo=photo)
+
+    def with_query(self, query: tuple[int, int]) -> Options:
+        """Return the same settings for another query pixel."""
+        return replace(self, query=query)
+
+    def at(self, query: tuple[int, int] | None) -> Options:
+        """Return the same settings for another query (row, col)."""
+        return replace(self, query=query)
+
+    @property
+    def output(self) -> tuple[int, int]:
+        """(H', W') of the output grid."""
+        return fit_size(self.photo.size, self.output_size)
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the settings as JSON-serialisable values; the photo as its digest, size and file
+        name.
+        """
+        return {
+            "photo": {
+                "name": self.photo.name,
+                "sha256": self.photo.digest,
+                "size": list(self.photo.size),
+            },
+            "backbones": list(self.backbones),
+            "upsamplers": list(self.upsamplers),
+            "input_size": self.input_size,
+            "output_size": self.output_size,
+            "checkpoints": dict(self.checkpoints),
+            "query": None if self.query is None else list(self.query),
+            "view": dict(self.view),
+        }

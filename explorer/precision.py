@@ -1,0 +1,49 @@
+"""Half precision for the upsamplers' encoders: where it helps, and what is left exact.
+
+Only ``prepare`` runs in bfloat16, and only of methods that have encoders; features, attention and
+projections stay float32. ``python -m explorer bench precision`` prints the error this costs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from explorer.core import ExplorerError, FeatureMap
+from explorer.upsamplers import Resampler, Upsampler
+
+EXACT, HALF = "float32", "bfloat16"
+HALVED = ("jafar", "anyup")  # a large share of their time is convolutions over the whole output
+
+
+def checked(encoders: str) -> str:
+    """Return ``encoders`` if it is one of the two; raises ExplorerError if not."""
+    if encoders not in (EXACT, HALF):
+        raise ExplorerError(f"encoders run in {EXACT} or {HALF}, not in {str(encoders)[:40]!r}")
+    return encoders
+
+
+def prepare(
+    method: Upsampler,
+    image: Tensor,
+    features: FeatureMap | Tensor,
+    output_size: tuple[int, int],
+    encoders: str = EXACT,
+) -> Resampler:
+    """Return ``method.prepare(...)``; with "bfloat16" its encoders run in half precision.
+
+    Args:
+        method: any upsampler; one without encoders is exact in any case.
+        image: (B, 3, H, W) RGB in [0, 1].
+        features: (B, C, h, w).
+        output_size: (H', W').
+        encoders: "float32" or "bfloat16".
+    """
+    if checked(encoders) == EXACT or method.name not in HALVED:
+        return method.prepare(image, features, output_size)
+    with torch.autocast(image.device.type, dtype=torch.bfloat16):
+        made = method.prepare(image, features, output_size)
+    for name, value in vars(made).items():
+        if isinstance(value, Tensor) and value.dtype == torch.bfloat16:
+            setattr(made, name, value.float())
+    return made

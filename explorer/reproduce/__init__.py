@@ -1,0 +1,27 @@
+"""A figure again: the recipe of one from its settings, and its settings from a recipe."""
+
+from explorer.reproduce.recipe import (
+    TWO_PHOTOS,
+    Shown,
+    complete,
+    figure_panels,
+    figure_recipe,
+    portable,
+    versions,
+    weights,
+)
+from explorer.reproduce.restore import Restored, open_figure, restore
+
+__all__ = [
+    "TWO_PHOTOS",
+    "Restored",
+    "Shown",
+    "complete",
+    "figure_panels",
+    "figure_recipe",
+    "open_figure",
+    "portable",
+    "restore",
+    "versions",
+    "weights",
+]

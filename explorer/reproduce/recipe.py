@@ -1,0 +1,160 @@
+"""From settings to a figure's panels and to the recipe that travels inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from explorer import __version__
+from explorer.core import ExplorerError, Panel
+from explorer.hub.places import digest
+from explorer.hub.resolution import is_path
+from explorer.image import Photo
+from explorer.session import Options, Session
+from explorer.views import VIEWS
+from explorer.views.predictions import SCRIBBLE, find_probe
+
+LIBRARIES = ("torch", "timm", "numpy", "matplotlib", "pillow")
+TWO_PHOTOS = "similarity"  # the view that looks at a second photo
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One view of a figure: its name, its own options (None: those of ``Options.view``), and the
+    second photo of a view that looks at one.
+    """
+
+    name: str
+    view: Mapping[str, Any] | None = None
+    second: Photo | None = None
+
+    def options(self, options: Options) -> Options:
+        """Return the settings with this view's own options."""
+        return options if self.view is None else replace(options, view=dict(self.view))
+
+
+def figure_panels(session: Session, options: Options, views: Sequence[Shown]) -> list[Panel]:
+    """Return the panels of one or more views for a figure, those with an error included.
+
+    The rows of several views are told apart by the view's title. Seconds are left out and so are
+    folders: a figure made again must be the same.
+    """
+    titles: list[str] = []
+    panels: list[Panel] = []
+    for shown in views:
+        extra = {} if shown.second is None else {"second": shown.second}
+        if extra and shown.name != TWO_PHOTOS:
+            raise ExplorerError(f"only the {TWO_PHOTOS} view looks at a second photo")
+        view = VIEWS.create(shown.name, **extra)
+        title = view.title
+        if title in titles:
+            title = f"{title} {sum(t.startswith(title) for t in titles) + 1}"
+        titles.append(title)
+        for panel in view.render(session, shown.options(options)):
+            row = f"{panel.row} · {title}" if len(views) > 1 else panel.row
+            metrics = tuple(pair for pair in panel.metrics if pair[0] != "time")
+            recipe = dict(panel.recipe)
+            if "checkpoints" in recipe:
+                recipe["checkpoints"] = portable(options.checkpoints)
+            panels.append(replace(panel, row=row, metrics=metrics, recipe=recipe))
+    return panels
+
+
+def complete(panels: list[Panel]) -> list[Panel]:
+    """Return the panels; raise ExplorerError with the first error that one of them carries."""
+    failed = next((panel for panel in panels if panel.error), None)
+    if failed:
+        raise ExplorerError(f"{failed.row}, {failed.column}: {failed.error}")
+    return panels
+
+
+def figure_recipe(
+    session: Session,
+    options: Options,
+    views: Sequence[Shown],
+    preset: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return everything a figure is made from but its style, as JSON values without any path.
+
+    Settings, every view with all its options, weights with digests, versions. ``preset`` is what
+    the style was derived from, if the style alone does not tell.
+    """
+    recipe = options.recipe()
+    del recipe["view"]
+    return recipe | {
+        "checkpoints": portable(options.checkpoints),
+        "views": [
+            {
+                "name": shown.name,
+                "options": dict(shown.options(options).view),
+                "second": shown.second
+                and {"name": shown.second.name, "sha256": shown.second.digest},
+            }
+            for shown in views
+        ],
+        "weights": weights(session, options, views),
+        "versions": versions(),
+        "preset": None if preset is None else dict(preset),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the explorer and of the libraries that decide about pixels."""
+    return {"explorer": __version__} | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def portable(checkpoints: Mapping[str, str]) -> dict[str, Any]:
+    """Return chosen checkpoints as JSON: rows by name, files by file name and digest.
+
+    Raises:
+        ExplorerError: a file that is not there.
+    """
+    found: dict[str, Any] = {}
+    for method, wanted in checkpoints.items():
+        found[method] = wanted
+        if is_path(wanted):
+            path = Path(wanted).expanduser()
+            if not path.is_file():
+                raise ExplorerError(f"there is no file of weights {path} for {method}")
+            found[method] = {"file": path.name, "sha256": digest(path)}
+    return found
+
+
+def weights(session: Session, options: Options, views: Sequence[Shown] = ()) -> list[dict]:
+    """Return who made what: backbones, trained upsamplers and probes with origin and sha256.
+
+    What cannot be loaded is left out: its panel says why.
+    """
+    found = []
+
+    def add(load, **about: str) -> None:
+        try:
+            made = load()
+        except ExplorerError:
+            return
+        if getattr(made, "trained", True):
+            about |= {"checkpoint": made.checkpoint} if "upsampler" in about else {}
+            # what follows a colon in a probe's digest belongs to the photo
+            seal = made.digest.split(":")[0] if "probe" in about else made.digest
+            found.append({**about, "origin": made.origin, "sha256": seal})
+
+    for name in options.backbones:
+        add(lambda name=name: session.backbone(name), backbone=name)
+        for method in options.upsamplers:
+            add(
+                lambda name=name, method=method: session.upsampler(method, name, options),
+                backbone=name,
+                upsampler=method,
+            )
+        for chosen in (shown.options(options) for shown in views if shown.name == "probe"):
+            wanted = str(chosen.view.get("probe", "segmentation"))
+            if wanted != SCRIBBLE:
+                add(
+                    lambda name=name, chosen=chosen: find_probe(session, chosen, name),
+                    backbone=name,
+                    probe=wanted,
+                )
+    return found

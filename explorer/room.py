@@ -1,0 +1,126 @@
+"""How much memory there is, whether work fits into it, and what to do when it did not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from explorer.core import ExplorerError
+
+T = TypeVar("T")
+
+GIB = 2**30
+RESERVE = GIB // 2  # left to the system and to what estimates forget
+SHRINK = 4
+TRIES = 3
+_SHARE: ContextVar[float] = ContextVar("share", default=1.0)
+
+
+class TooLargeError(ExplorerError):
+    """Work that does not fit into the memory there is."""
+
+
+def tile_bytes(usual: int) -> int:
+    """Return how many bytes a block of work may hold: ``usual``, or less after memory ran out."""
+    return max(1, int(usual * _SHARE.get()))
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Return what can still be allocated on ``device``; None if nobody tells."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free = _kibibytes("/proc/meminfo", "MemAvailable")
+    if free is None and hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    told = [amount for amount in (free, _container_spare()) if amount is not None]
+    return min(told, default=None)
+
+
+def require(needed: int, what: str, device: torch.device, release: Callable[[], None]) -> None:
+    """Return if ``needed`` bytes fit on ``device``, after ``release`` if need be.
+
+    Raises:
+        TooLargeError: they do not; the sentence has both numbers.
+    """
+    free = free_bytes(device)
+    if free is None or needed + RESERVE <= free:
+        return
+    release()
+    free = free_bytes(device)
+    if free is None or needed + RESERVE <= free:
+        return
+    raise TooLargeError(
+        f"{what} needs about {needed / GIB:.1f} GiB and {max(0, free - RESERVE) / GIB:.1f} GiB "
+        "are free here; choose a smaller output or input"
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on any device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    told = str(error)
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in told or "can't allocate memory" in told
+    )
+
+
+def in_tiles(make: Callable[[], T], what: str, release: Callable[[], None]) -> T:
+    """Return ``make()``; when memory runs out, make it again in ever smaller blocks of work.
+
+    Raises:
+        TooLargeError: it ran out in the smallest blocks too.
+    """
+    for attempt in range(TRIES):
+        token = _SHARE.set(_SHARE.get() / SHRINK**attempt)
+        try:
+            return make()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        finally:
+            _SHARE.reset(token)
+        release()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    raise TooLargeError(
+        f"the memory here does not suffice for {what}, not even in blocks {SHRINK ** (TRIES - 1)} "
+        "times smaller than usual; choose a smaller output or input"
+    )
+
+
+def resident_bytes(process: int | str = "self") -> int | None:
+    """Return the bytes of memory a process holds now (None where the system does not tell)."""
+    return _kibibytes(f"/proc/{process}/status", "VmRSS")
+
+
+def _kibibytes(path: str, name: str) -> int | None:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return 1024 * int(found[0]) if found else None
+
+
+def _container_spare() -> int | None:
+    """Return what a container's limit leaves (cgroup 2), None without a limit."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit = (folder / "memory.max").read_text().strip()
+        used = int((folder / "memory.current").read_text())
+        idle = _field(folder / "memory.stat", "inactive_file")
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else max(0, int(limit) - used + idle)
+
+
+def _field(path: Path, name: str) -> int:
+    lines = [line.split() for line in path.read_text().splitlines()]
+    return next((int(parts[1]) for parts in lines if parts[0] == name), 0)

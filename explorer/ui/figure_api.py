@@ -1,0 +1,101 @@
+"""The paper figure for gradio_client: settings in, one file out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import gradio as gr
+
+from explorer.core import ExplorerError
+from explorer.figure import DOUBLE, FORMATS, PRESETS
+from explorer.image import Photo
+from explorer.probes.strokes import read_strokes
+from explorer.reproduce import TWO_PHOTOS, Shown, complete
+from explorer.session import Session
+from explorer.ui.api import BACKBONES, UPSAMPLERS, one_sentence, read_options
+from explorer.ui.export_figure import content, figure_file, file_name, stored
+from explorer.ui.photo_input import read_photo
+from explorer.views import VIEWS
+
+KINDS = (*FORMATS, "zip", "bib")
+COLOURS = {"components": [0, 1, 2], "percentile": 1.0}
+
+
+def expose(session: Session) -> None:
+    """Declare the endpoint; call inside ``gr.Blocks``."""
+
+    def figure(
+        photo: dict,
+        backbones: list[str] = BACKBONES,
+        upsamplers: list[str] = UPSAMPLERS,
+        view: str = "pca",
+        query: list[int] | None = None,
+        preset: str = "method comparison with insets",
+        width: float = DOUBLE,
+        format: str = "pdf",
+        input_size: int = 448,
+        output_size: int = 448,
+        theme: str = "light",
+        font: str = "serif",
+        dpi: int = 300,
+        view_options: dict = {},  # noqa: B006  (read by Gradio as the default)
+        second: dict | None = None,
+        checkpoints: dict = {},  # noqa: B006
+    ) -> gr.FileData:
+        """A paper figure with its recipe inside. view: "pca", "attention", "similarity" ...; query:
+        [row, col] on the output grid; preset: "teaser strip", "method comparison with insets",
+        "attention figure", "probe figure", "backbone grid"; width in inches; format: "png", "pdf",
+        "svg", "zip" (panels and LaTeX) or "bib" (citations).
+        """
+        if format not in KINDS:
+            raise ExplorerError(f"format is one of {', '.join(KINDS)}, not {format[:40]!r}")
+        if preset not in PRESETS:
+            raise ExplorerError(
+                f"there is no preset {preset[:40]!r}; choose one of: {', '.join(PRESETS)}"
+            )
+        VIEWS.get(view)
+        options = read_options(
+            photo,
+            backbones,
+            upsamplers,
+            input_size,
+            output_size,
+            checkpoints,
+            _point(query),
+            _view_options(view, view_options),
+        )
+        shown = Shown(view, options.view, _second(view, second))
+        made = content(session, options, [shown])
+        complete(list(made.panels))
+        style = replace(
+            PRESETS[preset](made.panels), width_in=width, theme=theme, font=font, dpi=dpi
+        )
+        name = file_name(options.photo, [shown], format)
+        return stored(figure_file(made, style, format), name)
+
+    gr.api(one_sentence(figure), api_name="figure")
+
+
+def _point(query: list[int] | None) -> tuple[int, int] | None:
+    if query is None:
+        return None
+    if len(query) != 2:
+        raise ExplorerError("query is [row, col] on the output grid")
+    return query[0], query[1]
+
+
+def _view_options(view: str, given: dict) -> dict:
+    found = (COLOURS if view == "pca" else {}) | given
+    if view == "probe":
+        found = {"shares": False} | found  # one legend explains all panels
+    if "strokes" in found:
+        found["strokes"] = [stroke.to_json() for stroke in read_strokes(found["strokes"])]
+    return found
+
+
+def _second(view: str, second: dict | None) -> Photo | None:
+    if second is None:
+        return None
+    if view != TWO_PHOTOS:
+        raise ExplorerError(f"only the {TWO_PHOTOS} view looks at a second photo")
+    return read_photo(second.get("path"))

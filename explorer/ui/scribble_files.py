@@ -1,0 +1,122 @@
+"""Scribbles as files: strokes to load again, label maps to take away."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from explorer.core import ExplorerError
+from explorer.image import Photo
+from explorer.probes import Stroke
+from explorer.probes.scribble import labels_npy, palette_png
+from explorer.probes.strokes import dump_strokes, open_strokes
+from explorer.session import Options, Session
+from explorer.ui.grid import STATIC
+from explorer.views.predictions import label_map
+from explorer.views.rows import Place
+
+MAX_FILE = 4 * 2**20
+MIMES = {"png": "image/png", "npy": "application/octet-stream", "json": "application/json"}
+
+
+def downloads(elem_id: str) -> gr.HTML:
+    """Make the component that hands ``download_value`` to the browser's downloads; it shows
+    nothing.
+    """
+    return gr.HTML(
+        elem_id=elem_id,
+        html_template="<div></div>",
+        js_on_load=(STATIC / "scribble_save.js").read_text("utf-8"),
+        apply_default_css=False,
+    )
+
+
+def download_value(data: bytes, name: str) -> dict[str, Any]:
+    """Write a file where Gradio may serve it from, and describe it for ``downloads``."""
+    kind = name.rpartition(".")[2]
+    folder = Path(get_upload_folder()) / hashlib.sha256(data).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"scribble.{kind}"
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
+        part.write(data)
+    os.replace(part.name, path)
+    file = gr.FileData(path=str(path), mime_type=MIMES[kind])
+    return {"file": file.model_dump(), "name": name, "serial": int(1000 * time.time())}
+
+
+def strokes_file(strokes: list[Stroke], photo: Photo) -> tuple[bytes, str]:
+    """Return strokes as JSON and the file's name.
+
+    Raises:
+        ExplorerError: nothing is painted.
+    """
+    if not strokes:
+        raise ExplorerError("there are no strokes to save yet; paint some first")
+    text = dump_strokes(strokes, {"name": photo.name, "sha256": photo.digest})
+    return text.encode(), f"{_plain(photo.name)}_strokes.json"
+
+
+def open_strokes_file(path: str | None, photo: Photo) -> tuple[list[Stroke], str]:
+    """Return the strokes of a file, and a sentence about it.
+
+    Raises:
+        ExplorerError: it holds no strokes.
+    """
+    if not path:
+        raise ExplorerError("choose a file of strokes (.json)")
+    size = Path(path).stat().st_size
+    if size > MAX_FILE:
+        raise ExplorerError(
+            f"the file has {size / 2**20:.0f} MiB; a file of strokes has at most "
+            f"{MAX_FILE / 2**20:.0f}"
+        )
+    try:
+        text = Path(path).read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ExplorerError("the strokes are not JSON: the file is not text") from None
+    strokes, about = open_strokes(text)
+    if not strokes:
+        raise ExplorerError("the file holds no strokes")
+    text = f"{len(strokes)} strokes loaded"
+    if about.get("sha256", photo.digest) != photo.digest:
+        text += f", painted on another photo ({about.get('name') or 'unnamed'})"
+    return strokes, text
+
+
+def labels_file(
+    session: Session, options: Options, backbone: str, method: str, kind: str
+) -> tuple[bytes, str, str]:
+    """Return the label map of a method as "png" or "npy", the file's name and what its numbers
+    mean.
+
+    Raises:
+        ExplorerError: there is nothing to label with yet, or no such method on screen.
+    """
+    if backbone not in options.backbones or method not in options.upsamplers:
+        raise ExplorerError("choose one of the methods on screen")
+    place = Place(session, options, backbone, backbone, method)
+    labels, probe = label_map(place)
+    classes = probe.classes
+    if kind == "npy":
+        data = labels_npy(labels)
+    else:
+        recipe = place.recipe("probe", probe={"name": probe.name, "sha256": probe.digest})
+        data = palette_png(labels, classes, recipe | {"strokes": options.view.get("strokes")})
+    name = f"{_plain(options.photo.name)}_labels_{_plain(backbone)}_{_plain(method)}.{kind}"
+    height, width = labels.shape
+    numbers = ", ".join(f"{number} = {one}" for number, one in enumerate(classes.names))
+    return data, name, f"{width}×{height} labels: {numbers}"
+
+
+def _plain(name: str) -> str:
+    """Return a name as part of a file's name."""
+    stem = Path(name).stem if "." in name else name
+    return re.sub(r"[^\w-]+", "-", stem, flags=re.ASCII).strip("-")[:40] or "photo"

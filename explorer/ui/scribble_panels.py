@@ -1,0 +1,161 @@
+"""What strokes make of every method: prepared before the first one, predicted after each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from explorer.core import ExplorerError, Panel
+from explorer.probes import Stroke
+from explorer.probes.scribble import check_strokes
+from explorer.session import Options, Session
+from explorer.ui.grid import PanelClick, grid_value
+from explorer.views import VIEWS
+from explorer.views.base import method_title
+from explorer.views.predictions import SCRIBBLE, at_query, predict, strokes_of
+from explorer.views.rows import PHOTO, Place, percent, row_label
+
+TODO = "Paint a stroke on the photo, then choose another class and paint one for that as well."
+SLOW = 0.5  # seconds of preparing after which the next step is announced
+PATIENCE = 2.0  # seconds after which the panels that are ready replace the old ones
+# Painted before anybody paints, so that the first stroke waits for no encoder and no import.
+REHEARSAL = tuple(
+    Stroke(name, (0, 0, 0), ((at, at),), 0.05) for name, at in (("a", 0.25), ("b", 0.75))
+)
+Shown = tuple[Any, dict[str, str]]  # grid, status
+
+
+def scribble_options(
+    options: Options,
+    strokes: list[Stroke],
+    show: str = "prediction",
+    opacity: float = 0.65,
+    **further: Any,
+) -> Options:
+    """Return the options of the probe view for these strokes."""
+    view = {"probe": SCRIBBLE, "show": show, "opacity": opacity}
+    return replace(options, view=view | {"strokes": [one.to_json() for one in strokes]} | further)
+
+
+def menu_of(options: Options) -> list[tuple[str, str]]:
+    """Return (label, "backbone/method") of what has a label map."""
+    alone = len(options.backbones) == 1
+    return [
+        (
+            method_title(method) if alone else f"{method_title(method)} · {backbone}",
+            f"{backbone}/{method}",
+        )
+        for backbone in options.backbones
+        for method in options.upsamplers
+    ]
+
+
+def scribbled(
+    session: Session, options: Options, query: tuple[float, float] | None
+) -> Iterator[Shown]:
+    """Yield (grid value, status): what is being prepared, then predictions, or what to paint."""
+    for text in prepare(session, options):
+        yield gr.skip(), {"text": text, "kind": "work"}
+    strokes = strokes_of(options)
+    size = options.output
+    try:
+        classes, _ = check_strokes(strokes, size)
+    except ExplorerError as error:
+        yield None, {"text": str(error) if strokes else TODO, "kind": "done"}
+        return
+    panels: dict[tuple[str, str], Panel] = {}
+    shown = time.monotonic()
+    show = {"query": query, "output_size": size, "columns": _columns(options)}
+    for panel in VIEWS.create("probe").stream(session, options):
+        if panel.column != PHOTO:
+            panels[panel.row, panel.column] = panel
+            if time.monotonic() - shown > PATIENCE:
+                shown = time.monotonic()
+                rows = dict.fromkeys(row for row, _ in panels)
+                pending = {(row, column) for row in rows for column in show["columns"]}
+                ready = list(panels.values())
+                yield grid_value(ready, pending=pending - panels.keys(), **show), gr.skip()
+    text = (
+        f"{len(strokes)} strokes of {len(classes)} classes, {size[0]}×{size[1]} pixels labelled on "
+        f"{session.device.type}"
+    )
+    grids = _grids(session, options)
+    yield grid_value(list(panels.values()), grids=grids, **show), {"text": text, "kind": "done"}
+
+
+def prepare(session: Session, options: Options) -> Iterator[str]:
+    """Do what does not depend on the strokes, saying what comes next once something was slow."""
+    rehearsed = replace(options, view={"probe": SCRIBBLE, "strokes": _plain(REHEARSAL)})
+    slow = False
+    pairs = [(b, m) for b in options.backbones for m in options.upsamplers]
+    for number, (backbone, method) in enumerate(pairs, 1):
+        if slow:
+            yield f"Preparing {method_title(method)} on {backbone}, {number} of {len(pairs)}"
+        place = Place(session, rehearsed, backbone, backbone, method)
+        start = time.monotonic()
+        try:
+            session.kept(
+                rehearsed, backbone, method, ("scribble rehearsal",), lambda _, p=place: _try(p)
+            )
+        except ExplorerError:  # its panel will say so
+            continue
+        slow = slow or time.monotonic() - start > SLOW
+
+
+def probabilities(session: Session, options: Options, click: PanelClick) -> str:
+    """Return a sentence: the classes' probabilities at the picked point, for the panel it was
+    picked in.
+
+    Raises:
+        ExplorerError: there is no such panel, or too little is painted.
+    """
+    column = click.panel_column.partition(" vs ")[0]
+    place = place_of(session, options, click.panel_row, column)
+    if place is None:
+        raise ExplorerError("that panel is gone; click in one that is on screen")
+    found = ", ".join(f"{name} {percent(share)}" for name, share in at_query(place))
+    row, col = place.query
+    return f"{column} at row {row}, column {col}: {found}"
+
+
+def place_of(session: Session, options: Options, row: str, column: str) -> Place | None:
+    """Return the place of the panel with these labels, or None."""
+    for backbone in options.backbones:
+        try:
+            label = row_label(session, backbone)
+        except ExplorerError:  # it cannot be had, so it has no panels
+            continue
+        for method in options.upsamplers:
+            if (label, method_title(method)) == (row, column):
+                return Place(session, options, backbone, label, method)
+    return None
+
+
+def _try(place: Place) -> bool:
+    predict(place)
+    return True
+
+
+def _plain(strokes: tuple[Stroke, ...]) -> list[dict[str, Any]]:
+    return [stroke.to_json() for stroke in strokes]
+
+
+def _columns(options: Options) -> list[str]:
+    """Return the methods' columns in the order chosen; a difference has columns of its own."""
+    if options.view.get("show") == "disagreement":
+        return []
+    return [method_title(method) for method in options.upsamplers]
+
+
+def _grids(session: Session, options: Options) -> dict[str, tuple[int, int]]:
+    found = {}
+    for backbone in options.backbones:
+        try:
+            found[row_label(session, backbone)] = session.features(options, backbone).grid
+        except ExplorerError:
+            continue
+    return found

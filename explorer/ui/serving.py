@@ -1,0 +1,163 @@
+"""Start the app for strangers: options of the launch, a health report, guarded events."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from explorer import __version__
+from explorer.admission import Limits
+from explorer.image import open_photo
+from explorer.options import MAX_SIZE
+from explorer.precision import EXACT, HALF
+from explorer.room import GIB, free_bytes, resident_bytes
+from explorer.session import DEFAULT_BUDGET, Session
+from explorer.ui import journal, zero
+from explorer.ui.choices import example_photos
+from explorer.ui.gateway import MIB, Gateway
+from explorer.ui.guard import WORK, protect
+from explorer.ui.settings import Settings
+from explorer.ui.sweeping import keep_sweeping
+
+FOLDER_MODE = 0o700
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How much strangers get: see ``add_arguments``."""
+
+    trust_names: bool = False
+    longest: int = 2048
+    request_seconds: float = 120.0
+    queue: int = 32
+    at_once: int = 1
+    upload_mb: int = 32
+    cache_gb: float = DEFAULT_BUDGET / GIB
+    encoders: str = EXACT
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Serving:
+        """Read the parsed arguments of ``add_arguments``."""
+        return cls(**{name: getattr(args, name) for name in cls.__dataclass_fields__})
+
+    def session(self, device: str | None) -> Session:
+        """Return the session that all visitors share; nobody's results fill more than half."""
+        limits = Limits(self.trust_names, self.longest)
+        budget = int(self.cache_gb * GIB)
+        return Session(device, budget, limits=limits, encoders=self.encoders, share=0.5)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what strangers get as command-line arguments, each with its default."""
+    usual = Serving()
+    options: dict[str, tuple[Any, str]] = {
+        "longest": (int, f"largest input and output side in pixels, up to {MAX_SIZE}"),
+        "request_seconds": (float, "how long one request may compute"),
+        "queue": (int, "how many requests may wait"),
+        "at_once": (int, "how many requests compute at the same time"),
+        "upload_mb": (int, "largest upload in MB"),
+        "cache_gb": (float, "memory for results, in GiB"),
+    }
+    for name, (kind, text) in options.items():
+        default = getattr(usual, name)
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=kind, default=default, help=f"{text} (default: {default:g})")
+    parser.add_argument(
+        "--encoders",
+        choices=(EXACT, HALF),
+        default=usual.encoders,
+        help=f"number format of the upsamplers' encoders; {HALF} is for GPUs (default: {EXACT})",
+    )
+    parser.add_argument(
+        "--trust-names",
+        action="store_true",
+        help="let visitors load any timm model by name and weights by path: only among friends",
+    )
+
+
+def settle() -> None:
+    """Give uploads and pictures a folder of this user's own, unless GRADIO_TEMP_DIR names one.
+
+    In a Space every request comes through Hugging Face's proxy, so its word on addresses counts.
+    """
+    if os.environ.get("SPACE_ID"):
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    usual = Path(tempfile.gettempdir()) / f"feature-upsampling-explorer-{user}"
+    folder = Path(os.environ.setdefault("GRADIO_TEMP_DIR", str(usual)))
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+
+
+def prepare(demo: gr.Blocks, session: Session, serving: Serving) -> dict[str, Any]:
+    """Guard the app and return what to pass on to its ``launch``."""
+    protect(demo, serving.request_seconds, serving.at_once)
+    demo.queue(max_size=serving.queue, default_concurrency_limit=serving.at_once, api_open=False)
+    started = time.monotonic()
+
+    def healthz(_: Request) -> JSONResponse:
+        return JSONResponse(health(demo, session, time.monotonic() - started))
+
+    return {
+        "ssr_mode": False,
+        "strict_cors": True,
+        "max_file_size": f"{serving.upload_mb}mb",
+        "allowed_paths": [],
+        "show_error": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "mcp_server": False,
+        "pwa": False,
+        "state_session_capacity": 1000,
+        "footer_links": ["api", "gradio"],
+        "app_kwargs": {
+            "routes": [Route("/healthz", healthz)],
+            "middleware": [Middleware(Gateway, upload_bytes=8 * serving.upload_mb * MIB)],
+        },
+    }
+
+
+def health(demo: gr.Blocks, session: Session, seconds: float) -> dict[str, Any]:
+    """Return what a watchdog wants to know; JSON-serialisable, no visitor's data."""
+    waiting = demo._queue.event_queue_per_concurrency_id.get(WORK)
+    # on a ZeroGPU Space there is no GPU outside of events, so none to ask
+    free = None if zero.is_zero() else free_bytes(session.device)
+    return {
+        "status": "ok",
+        "version": __version__,
+        "device": str(session.device),
+        "queue_length": len(demo._queue),
+        "running": waiting.current_concurrency if waiting else 0,
+        "uptime_seconds": round(seconds),
+        "cached_bytes": session.results.used,
+        "resident_bytes": resident_bytes(),
+        "free_bytes": free,
+    }
+
+
+def warm_up(session: Session) -> None:
+    """Load what the first visitor will need; on a ZeroGPU Space this places it on the GPU."""
+    usual = Settings()
+    photo = next(iter(example_photos().values()), None)
+    for backbone in usual.backbones:
+        session.backbone(backbone)
+        for name in usual.upsamplers if photo else ():
+            session.upsampler(name, backbone, usual.options(open_photo(photo)))
+
+
+def launch(demo: gr.Blocks, session: Session, serving: Serving, **options: Any) -> None:
+    """Serve the app until it is stopped; further ``options`` go to Gradio's ``launch``."""
+    made = prepare(demo, session, serving)
+    keep_sweeping(session)
+    journal.write("started", version=__version__, device=str(session.device), **vars(serving))
+    demo.launch(**made, **options)

@@ -1,0 +1,239 @@
+"""Claims, guide and tables: read from data, never typed twice."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from explorer.__main__ import main
+from explorer.evaluation.report import cell_text as written_text
+from explorer.evaluation.report import table_json
+from explorer.evaluation.tables import Cell, Row, Table
+from explorer.evaluation.tasks import Column
+from explorer.findings import (
+    Known,
+    claims_passages,
+    document,
+    guide_passages,
+    known,
+    markdown,
+    report_passages,
+)
+from explorer.findings.claims import claims
+from explorer.findings.evidence import NOT_YET
+from explorer.findings.passages import Code, Fold, Grid, Heading, Words, plain
+from explorer.findings.published import PUBLISHED, SEGMENTATION, across_papers, like_for_like
+from explorer.findings.results import MAKE_ONE, cell_text, read_report, shipped_reports
+from explorer.upsamplers import UPSAMPLERS
+
+ROOT = Path(__file__).parents[2]
+COLUMNS = (
+    Column("miou", "mIoU", 100, 1, main=True),
+    Column("rmse", "RMSE", 1, 3, higher=False, main=True),
+    Column("accuracy", "pixel acc.", 100, 1),
+)
+
+
+def card(method, backbone, gains, photos=24, **more):
+    base = {"bilinear_x2": 0.5, "bilinear_x4": 0.25, "jbu_x2": 0.5125, "jbu_x4": 0.24}
+    scores = base | {"gain_x2": gains[0], "gain_x4": gains[1], "photos": photos}
+    return {
+        "method": method,
+        "name": f"{method}_here",
+        "backbone": backbone,
+        "scores": {"lite9": scores},
+        "steps": 100,
+        "seconds": 250,
+        "size": 3_000_000 if backbone == "any" else 2_000_000,
+    } | more
+
+
+def row(key, miou, seconds=None, control=False):
+    difference = None if key == "bilinear" else miou - 0.3
+    span = None if difference is None else (difference - 0.01, difference + 0.01)
+    cells = {
+        "miou": Cell(miou, 0.0123, difference, span, (miou,)),
+        "rmse": Cell(0.5, None, 0.0, (0.0, 0.0)),
+        "accuracy": Cell(math.nan),
+    }
+    title = UPSAMPLERS.get(key.partition("@")[0]).title
+    return Row(key, title, control, cells, seconds or {"predict": 0.25, "prepare": 1.5})
+
+
+def write_report(folder, name="run", rows=None):
+    rows = rows or [row("bilinear", 0.3), row("anyup", 0.35), row("jafar@x", 0.325)]
+    table = Table("segmentation, a probe of each method's own", COLUMNS, rows, ["A note."])
+    method = {"title": "AnyUp", "origin": "trained here", "checkpoint": "c", "sha256": "ab" * 32}
+    facts = {
+        "title": "segmentation on rooms, Lite9",
+        "tables": [table_json(table)],
+        "data": {"folder": "rooms", "train": 30, "test": 12},
+        "backbone": {"name": "lite9"},
+        "settings": {"input": 448, "output": None, "seeds": 3},
+        "methods": [method | {"parameters": 1234567}],
+        "date": "2026-01-02",
+        "versions": {"torch": "9.9"},
+        "command": "python -m explorer evaluate segmentation",
+    }
+    plain_facts = json.loads(json.dumps(facts), parse_constant=lambda _: None)
+    (folder / f"{name}.json").write_text(json.dumps(plain_facts))
+    return table, plain_facts
+
+
+def text_of(passages):
+    return markdown("", passages)
+
+
+def test_docs_say_what_the_generator_makes(monkeypatch):
+    for name in ("EXPLORER_RESULTS", "EXPLORER_CHECKPOINTS"):
+        monkeypatch.delenv(name, raising=False)
+    written = (ROOT / "docs" / "claims.md").read_text("utf-8")
+    assert written == document(), "run: python -m explorer claims --out docs/claims.md"
+
+
+def test_the_command_writes_the_document(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EXPLORER_RESULTS", str(tmp_path))
+    assert main(["claims", "--out", str(tmp_path / "claims.md")]) == 0
+    assert main(["claims"]) == 0
+    printed = capsys.readouterr().out.split("\n", 1)[1]
+    assert (tmp_path / "claims.md").read_text() == printed == document()
+    assert main(["claims", "--out", "/proc/nowhere/claims.md"]) == 2
+
+
+def test_margins_like_for_like_and_across_papers():
+    assert like_for_like() == {"COCO-Stuff": 0.34, "VOC": -0.36, "ADE20K": 0.37}
+    assert across_papers() == {"COCO-Stuff": 1.38, "VOC": -0.44, "ADE20K": 1.94}
+    assert SEGMENTATION.best("VOC") == "jafar"
+    for table in PUBLISHED:
+        assert all(len(values) == len(table.scores) for values in table.rows.values()), table.key
+    lower = next(t for t in PUBLISHED if t.key == "anyup-geometry")
+    assert lower.best("depth RMSE") == "anyup" and lower.value("naf", "depth RMSE") is None
+
+
+def test_without_measurements_nothing_is_claimed():
+    made = {claim.text: claim for claim in claims(Known())}
+    silent = [c for text, c in made.items() if "position" not in text and "beats" not in text]
+    assert len(made) == 8 and len(silent) == 6
+    for claim in silent:
+        assert claim.here is None
+        assert "not measured here yet" in claim.verdict.lower(), claim.text
+    guide = next(p for p in guide_passages(Known()) if isinstance(p, Grid))
+    assert [line[0] for line in guide.rows][2] == "Little memory" and len(guide.rows) == 5
+    assert all(line[3].startswith(NOT_YET) for line in guide.rows)
+
+
+def test_numbers_and_verdicts_follow_the_cards():
+    anyup, jafar = card("anyup", "any", (0.01, 0.02)), card("jafar", "lite9", (0.03, 0.04), 80)
+    text = text_of(claims_passages(Known((anyup, jafar))))
+    assert "+0.0300 / +0.0400 over bilinear" in text and "80 held-out photos" in text
+    assert "JAFAR reconstructs lite9 better at both factors" in text
+    assert "True from 2 backbones on." in text and "2.5 s per step over 100 steps" in text
+    better = card("anyup", "any", (0.05, 0.06), size=6_500_000)
+    text = text_of(claims_passages(Known((better, jafar))))
+    assert "AnyUp reconstructs lite9 better at both factors" in text
+    assert "True from 4 backbones on." in text
+    mixed = text_of(claims_passages(Known((card("anyup", "any", (0.02, 0.06)), jafar))))
+    assert "JAFAR reconstructs lite9 better at x2 only" in mixed
+    guide = text_of(guide_passages(Known((anyup, jafar))))
+    assert "Joint bilateral on lite9: cosine +0.0125 / -0.0100" in guide
+    assert guide.count("Joint bilateral on lite9") == 1 and "80 held-out photos" in guide
+    assert "a backbone it never saw" in guide
+    seen = anyup | {"trained_on": ["lite9"]}
+    assert "a backbone it never saw" not in text_of(guide_passages(Known((seen,))))
+
+
+def test_shipped_cards_are_read():
+    found = known()
+    assert found.cards and not found.faults
+    texts = text_of([*claims_passages(found), *guide_passages(found)])
+    for path in (ROOT / "checkpoints").glob("*.json"):
+        shipped = json.loads(path.read_text())
+        if shipped["method"] in ("anyup", "jafar"):
+            for scores in shipped["scores"].values():
+                gains = [f"{scores[f'gain_x{factor}']:+.4f}" for factor in (2, 4)]
+                assert " / ".join(gains) in texts
+
+
+def test_reports_become_tables_evidence_and_verdicts(tmp_path):
+    table, _ = write_report(tmp_path)
+    found = known(results=tmp_path)
+    assert not found.faults and [report.name for report in found.reports] == ["run"]
+    passages = report_passages(found)
+    grid = next(p for p in passages if isinstance(p, Grid))
+    expected = [
+        [written_text(line.cells[column.key], column) for column in COLUMNS] for line in table.rows
+    ]
+    assert [list(cells[1:4]) for cells in grid.rows] == expected  # as the report's own Markdown
+    assert grid.rows[1][1] == "35.0 ± 1.2 (+5.0 [+4.0, +6.0])" and grid.rows[0][3] == "-"
+    assert grid.head[4:] == ("prepare, s/photo", "predict, s/photo")
+    fold = next(p for p in passages if isinstance(p, Fold))
+    shown = text_of([fold])
+    assert "2026-01-02" in fold.title and "torch 9.9" in shown and "1,234,567" in shown
+    summary = next(p.text for p in passages if isinstance(p, Words) and "rooms" in p.text)
+    assert "12 test photos" in summary and "3 seeds" in summary
+    text = text_of([*claims_passages(found), *guide_passages(found)])
+    assert "mIoU JAFAR 32.5 (+2.5 [+1.5, +3.5]), AnyUp 35.0 (+5.0 [+4.0, +6.0])" in text
+    assert "AnyUp leads (Bilinear, JAFAR behind) with 35.0 mIoU" in text
+    assert "Here JAFAR takes 1.00 times AnyUp's time" in text
+
+
+def test_untrained_rows_are_no_evidence(tmp_path):
+    rows = [row("bilinear", 0.3), row("anyup@untrained", 0.4, control=True), row("jafar", 0.31)]
+    write_report(tmp_path, rows=rows)
+    found = Known(reports=known(results=tmp_path).reports)
+    assert all(claim.here is None for claim in claims(found) if "production" in claim.text)
+    assert "Here JAFAR takes" not in text_of(claims_passages(found))
+    grid = next(p for p in report_passages(found) if isinstance(p, Grid))
+    assert grid.quiet == {1}
+
+
+def test_no_report_says_how_to_make_one(tmp_path):
+    passages = report_passages(Known())
+    assert [type(p) for p in passages] == [Heading, Words, Code]
+    assert passages[-1].text == MAKE_ONE
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda facts: "{",
+        lambda facts: json.dumps([1, 2]),
+        lambda facts: json.dumps({k: v for k, v in facts.items() if k != "tables"}),
+        lambda facts: json.dumps(facts | {"tables": [{"columns": [], "rows": [{}], "title": ""}]}),
+        lambda facts: json.dumps(facts | {"methods": [{}]}),
+        lambda facts: json.dumps(facts | {"data": []}),
+    ],
+)
+def test_a_broken_report_is_one_sentence(tmp_path, break_it):
+    _, facts = write_report(tmp_path, "good")
+    (tmp_path / "bad.json").write_text(break_it(facts))
+    reports, faults = shipped_reports(tmp_path)
+    assert [report.name for report in reports] == ["good"]
+    assert len(faults) == 1 and "bad.json" in faults[0] and "\n" not in faults[0]
+    assert faults[0] in text_of(report_passages(known(results=tmp_path)))
+
+
+def test_equal_differences_are_left_out(tmp_path):
+    write_report(tmp_path)
+    table = read_report(tmp_path / "run.json").tables[0]
+    cell = table["rows"][1]["cells"]["rmse"]
+    assert cell_text(cell, table["columns"][1]) == "0.500"
+
+
+def test_both_methods_have_one_position_encoding():
+    made = [UPSAMPLERS.create(name) for name in ("anyup", "jafar")]
+    assert type(made[0].rope) is type(made[1].rope)
+    assert made[0].rope.freqs.shape == made[1].rope.freqs.shape
+
+
+def test_passages_are_the_same_on_paper_and_on_screen():
+    grid = Grid(("a", "b"), (("x|y", "1\n2"),), numbers=True, quiet=frozenset({0}))
+    parts = [Heading("H", 3), Words("one", warning=True), Code("cmd"), Fold("more", (grid,))]
+    text = text_of(parts)
+    assert "### H" in text and "> one" in text and "```bash\ncmd\n```" in text
+    assert "| x\\|y | 1<br>2 |" in text and "|---|--:|" in text
+    shown = json.loads(json.dumps(plain(parts)))
+    assert [part["kind"] for part in shown] == ["heading", "words", "code", "fold"]
+    assert shown[3]["passages"][0]["rows"] == [["x|y", "1\n2"]]
+    assert shown[3]["passages"][0]["quiet"] == [0]

@@ -1,0 +1,34 @@
+"""Freed memory is used again: counted in page faults, not timed."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import resource, sys
+from explorer.allocation import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+import torch
+torch.set_num_threads(1)
+def use():
+    for _ in range(8):
+        torch.zeros(16 * 2**20).add_(1)  # 64 MiB
+use()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+use()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(how: str) -> int:
+    found = subprocess.run(
+        [sys.executable, "-c", SCRIPT, how], capture_output=True, text=True, timeout=120, check=True
+    )
+    return int(found.stdout)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has these settings")
+def test_large_tensors_reuse_pages():
+    assert faults("keep") * 20 < faults("plain")

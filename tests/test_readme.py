@@ -1,0 +1,158 @@
+"""What the README tells people to type is typed here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explorer.__main__ import build_parser, main
+from explorer.figure import read_recipe
+from explorer.upsamplers import UPSAMPLERS, LinearResampler, Upsampler
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text("utf-8")
+SMALL = ["--input-size", "128", "--output-size", "96"]  # a test has less time than a reader
+HOURS = ("train", "bench")  # these are only parsed
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """Every ``python -m explorer`` line, as arguments."""
+    lines = [line for block in blocks("bash") for line in block.replace("\\\n", " ").splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [found[3:] for found in words if found[:3] == ["python", "-m", "explorer"]]
+
+
+def snippets(*marks: str) -> list[str]:
+    """The Python blocks that mention one of the marks, in the README's order."""
+    return [code for code in blocks("python") if any(mark in code for mark in marks)]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the files that the README speaks of."""
+    folder = tmp_path_factory.mktemp("reader")
+    photos = folder / "photos"
+    photos.mkdir()
+    for name in ("coffee", "cat"):
+        with Image.open(ROOT / "assets" / "examples" / f"{name}.jpg") as photo:
+            photo.resize((240, 160)).save(photos / f"{name}.jpg")
+    (folder / "photo.jpg").write_bytes((photos / "coffee.jpg").read_bytes())
+    (folder / "assets").symlink_to(ROOT / "assets")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def typed(place):
+    """The commands, run in the README's order; what each one returned."""
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        for words in commands():
+            if words[0] in HOURS:
+                build_parser().parse_args(words)
+                continue
+            own = words[0] in ("figure", "features") and "--recipe" not in words
+            found[" ".join(words)] = main(words + (SMALL if own else []))
+    return found
+
+
+def test_every_command_works(typed):
+    assert len(typed) >= 6 and set(typed.values()) == {0}, typed
+    assert {line.split()[0] for line in typed} == {"figure", "features", "list", "weights"}
+
+
+def test_the_commands_do_what_is_said(typed, place):
+    assert (place / "again.pdf").read_bytes() == (place / "figure.pdf").read_bytes()
+    assert sorted(path.name for path in (place / "figures").iterdir()) == ["cat.pdf", "coffee.pdf"]
+    assert read_recipe(place / "figures" / "cat.pdf")["preset"]["name"].startswith("method comp")
+
+
+def test_the_features_can_be_read(typed, place, monkeypatch):
+    (code,) = snippets("load_file")
+    monkeypatch.chdir(place)
+    names: dict = {}
+    exec(code, names)
+    assert names["features"].shape == (192, 64, 96) and str(names["features"].dtype).endswith("16")
+
+
+def test_the_python_examples_run(place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    code = snippets("load_backbone", "figure_panels")
+    assert len(code) == 2
+    names: dict = {}
+    for block in code:  # the second one goes on with the first one's names
+        exec(block, names)
+    assert names["logits"].shape == (1, 13, 304, 448)
+    assert names["features"].data.shape == (1, 192, 19, 28)
+    assert names["rows"].shape == (1, 192, 32, 448)
+    assert names["attention"].weights.shape == (19, 28)
+    assert abs(names["attention"].weights.sum().item() - 1) < 1e-4
+    assert capsys.readouterr().out.startswith("trained here")
+    recipe = read_recipe(place / "views.pdf")
+    assert [view["name"] for view in recipe["views"]] == ["pca", "attention"]
+    assert recipe["views"][1]["options"] == {"head": 0}
+
+
+def test_the_upsampler_to_start_from_is_one():
+    (code,) = snippets("@UPSAMPLERS.register")
+    names = {"UPSAMPLERS": UPSAMPLERS, "Upsampler": Upsampler, "LinearResampler": LinearResampler}
+    try:
+        exec(code, names)
+        assert UPSAMPLERS.describe("mine").startswith("One sentence")
+        assert issubclass(names["Mine"], Upsampler)
+    finally:
+        UPSAMPLERS._entries.pop("mine", None)
+    assert not names["MyResampler"].__abstractmethods__
+
+
+@pytest.fixture
+def address():
+    """The app, served on a free port."""
+    pytest.importorskip("gradio")
+    from explorer.session import Session
+    from explorer.ui.layout import build
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    demo = build(Session("cpu"))
+    demo.launch(
+        server_name="127.0.0.1",
+        server_port=port,
+        prevent_thread_lock=True,
+        ssr_mode=False,
+        quiet=True,
+    )
+    yield f"http://127.0.0.1:{port}"
+    demo.close()
+
+
+def test_the_client_example_talks_to_the_app(address, place, monkeypatch, capsys):
+    (code,) = snippets("gradio_client")
+    assert code.count("http://127.0.0.1:7860") == 1 and code.count("    api_name=") == 1
+    code = code.replace("http://127.0.0.1:7860", address)
+    code = code.replace("    api_name=", "    input_size=128, output_size=96, api_name=")
+    monkeypatch.chdir(place)
+    names: dict = {}
+    exec(code, names)
+    columns = [panel["column"] for panel in names["panels"]]
+    assert columns == ["Photo", "Coarse", "Bilinear", "AnyUp"]
+    assert all(panel["error"] is None for panel in names["panels"])
+    pictures = [np.asarray(Image.open(_file(panel["image"]))) for panel in names["panels"]]
+    assert pictures[0].shape == pictures[3].shape == (64, 96, 3)
+    assert pictures[2].std() > 10 and not np.array_equal(pictures[2], pictures[3])
+    assert "AnyUp trained here" in capsys.readouterr().out
+
+
+def _file(image):
+    return image["path"] if isinstance(image, dict) else image

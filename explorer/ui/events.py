@@ -19,6 +19,7 @@ from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
 from explorer.views import View
 from explorer.views.base import method_title
+from explorer.views.rows import RowView
 
 log = logging.getLogger(__name__)
 POINTED = ("attention", "similarity", "probe")  # the views that show something about the query
@@ -76,38 +77,54 @@ def stream(
     try:
         for panel in view.stream(session, options):
             panels[panel.row, panel.column] = panel
-            yield show(session, options, panels, chosen)
+            yield show(session, view, options, panels, chosen)
     except Exception as error:
         yield gr.skip(), trouble(error, log)
 
 
 def show(
     session: Session,
+    view: View,
     options: Options,
     panels: dict[tuple[str, str], Panel],
     chosen: Settings,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the grid with what is still missing marked, and a status line."""
-    methods = [method_title(name) for name in options.upsamplers]
-    columns = list(dict.fromkeys(column for _, column in panels if column not in methods))
+    wanted = view.methods(options) if isinstance(view, RowView) else options.upsamplers
+    methods = [method_title(name) for name in wanted]
+    titles = {column: _method(column, methods) for _, column in panels}
+    lead = list(dict.fromkeys(column for _, column in panels if titles[column] is None))
     rows = list(dict.fromkeys(row for row, _ in panels))
-    failed = {row for (row, column), p in panels.items() if p.error and column not in methods}
+    failed = {row for (row, column), p in panels.items() if p.error and titles[column] is None}
+    ready = {
+        (row, titles[column])
+        for (row, column), panel in panels.items()
+        if not panel.caption.startswith("preview")
+    }
+    named = {title: column for column, title in titles.items() if title is not None}
+    columns = [named.get(title, title) for title in methods]
     waiting = [
-        (row, column)
+        (row, named.get(title, title))
         for row in rows
         if row not in failed
-        for column in methods
-        if (row, column) not in panels or panels[row, column].caption.startswith("preview")
+        for title in methods
+        if (row, title) not in ready
     ]
     value = grid_value(
         list(panels.values()),
         query=chosen.query,
         pending=waiting,
-        columns=[*columns, *methods],
+        columns=[*lead, *columns],
         grids=_grids(session, options, rows),
         output_size=options.output,
     )
     return value, _status(session, options, panels, waiting, len(rows))
+
+
+def _method(column: str, methods: list[str]) -> str | None:
+    """Return the method a column shows, alone or against another one; None for the others."""
+    title = column.partition(" vs ")[0]
+    return title if title in methods else None
 
 
 def _status(

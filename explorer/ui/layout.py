@@ -11,7 +11,7 @@ from explorer.ui import api, choices, events, figure_api, scribble_api, view_bar
 from explorer.ui.grid import panel_grid
 from explorer.ui.page import AUTOMATIC, Page
 from explorer.ui.photo_input import photo_input
-from explorer.ui.settings import MAX_BACKBONES, Settings
+from explorer.ui.settings import MAX_BACKBONES, RANGES, Settings
 from explorer.ui.status import status_line
 from explorer.ui.tabs import TABS
 
@@ -105,10 +105,18 @@ def _settings_column(
     )
     with gr.Row():
         input_size = gr.Slider(
-            112, 1024, defaults.input_size, step=16, label="Backbone input, px", min_width=120
+            *RANGES["input_size"],
+            defaults.input_size,
+            step=16,
+            label="Backbone input, px",
+            min_width=120,
         )
         output_size = gr.Slider(
-            56, 1024, defaults.output_size, step=8, label="Output, px", min_width=120
+            *RANGES["output_size"],
+            defaults.output_size,
+            step=8,
+            label="Output, px",
+            min_width=120,
         )
     with gr.Accordion("Weights", open=False):
         checkpoints = {

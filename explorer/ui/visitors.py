@@ -13,6 +13,7 @@ import random
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,23 @@ def visit(plan: dict[str, Any], number: int, lock: threading.Lock) -> None:
             answer = ask(client, plan["cases"][which])
         except Exception as error:
             answer = {"error": f"connecting: {type(error).__name__}: {error}"[:200]}
-            client = None
-            time.sleep(1)
+        if answer.get("error", "full") != "full":
+            client = None  # as somebody would: wait for the page to come back, load it again
+            wait_for(plan["address"])
         line = {"visitor": number, "case": which, "at": time.time(), "from": start} | answer
         with lock:
             print(json.dumps(line), flush=True)
+
+
+def wait_for(address: str) -> None:
+    """Return when the server answers, or after PATIENCE seconds."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=10):
+                return
+        except OSError:
+            time.sleep(1)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from explorer.backbones import BACKBONES, is_embedded, load_backbone, statistics
-from explorer.backbones.cnn import match_by_order, packaged_weights
+from explorer.backbones.cnn import STAGES, match_by_order, packaged_weights
 from explorer.core import ExplorerError, SizeError, UnknownNameError, WeightsError
 
 WIDTHS = {"blocks.5": 192, "blocks.4": 112, "multi": 624}
@@ -30,6 +30,13 @@ def test_packaged_weights_equal_the_classifier_they_came_from(variant):
     four = load_backbone(f"efficientnet_lite{variant}", "blocks.4", "cpu")
     assert torch.allclose(four.extract(image).data, x, atol=1e-5)
     assert backbone.origin == "packaged" and len(backbone.digest) == 64
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("variant", [1, 2])
+def test_every_variant_knows_its_width(variant, stage):
+    backbone = load_backbone(f"efficientnet_lite{variant}", stage, "cpu")
+    assert backbone.extract(torch.rand(1, 3, 64, 64)).data.shape == (1, backbone.dim, 4, 4)
 
 
 @pytest.mark.parametrize("stage, width", WIDTHS.items())

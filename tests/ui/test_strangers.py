@@ -106,7 +106,7 @@ odd = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-(10**12), 10**12),
-    st.floats(),
+    st.floats(allow_subnormal=False),
     st.text(max_size=20),
     st.lists(st.integers(), max_size=3),
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
@@ -154,12 +154,12 @@ GOOD = {
     "opacity": 0.5,
     "reference": None,
 }
-shares = st.one_of(st.none(), st.floats(-1, 1), odd)
+shares = st.one_of(st.none(), st.floats(-1, 1, allow_subnormal=False), odd)
 endpoints = {
     "explore": common
     | {
         "components": st.one_of(st.sampled_from(["1-3", "4-6", "10-12", "3-1", "0-2"]), odd),
-        "percentile": st.one_of(st.floats(0, 10), odd),
+        "percentile": st.one_of(st.floats(0, 10, allow_subnormal=False), odd),
     },
     "attention": common
     | {

@@ -11,7 +11,7 @@ function make(tag, name, text) {
 	return made;
 }
 
-// `code` and [text](https://...) become elements, a line break a line of its own.
+// `code` and [text](address) become elements, a line break a line of its own.
 function write(target, text) {
 	for (const line of String(text).split("\n")) {
 		const row = target.appendChild(make("span", "ps-line"));

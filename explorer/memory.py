@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+
+from explorer import proc
+from explorer.allocation import give_back_freed_memory
 
 ON_CUDA = "torch.cuda.max_memory_allocated"
 ON_LINUX = "the process's peak resident set (VmHWM)"
 UNSEEN = "not measured on this system"
-_STATUS, _REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass
@@ -40,36 +40,10 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
         torch.cuda.synchronize(device)
         found.extra, found.what = torch.cuda.max_memory_allocated(device) - before, ON_CUDA
         return
-    _give_back()
-    started = device.type == "cpu" and _restart_mark()
-    before = _kibibytes("VmRSS")
+    give_back_freed_memory()
+    started = device.type == "cpu" and proc.restart_peak()
+    before = proc.told_bytes(proc.status(), "VmRSS")
     yield found
-    after = _kibibytes("VmHWM")
+    after = proc.told_bytes(proc.status(), "VmHWM")
     if started and before is not None and after is not None:
-        found.extra, found.what = max(0, 1024 * (after - before)), ON_LINUX
-
-
-def _give_back() -> None:
-    """Return freed memory to the system, or reusing it would not show."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError, TypeError):  # not glibc
-        return
-
-
-def _restart_mark() -> bool:
-    """Let the high-water mark start from now; without that it is the whole process's."""
-    try:
-        _REFS.write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def _kibibytes(name: str) -> int | None:
-    try:
-        lines = _STATUS.read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
-    return int(found[0]) if found else None
+        found.extra, found.what = max(0, after - before), ON_LINUX

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from explorer import proc
 from explorer.core import ExplorerError
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def free_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    free = _kibibytes("/proc/meminfo", "MemAvailable")
+    free = proc.told_bytes(proc.SYSTEM, "MemAvailable")
     if free is None and hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     told = [amount for amount in (free, _container_spare()) if amount is not None]
@@ -97,16 +98,7 @@ def in_tiles(make: Callable[[], T], what: str, release: Callable[[], None]) -> T
 
 def resident_bytes(process: int | str = "self") -> int | None:
     """Return the bytes of memory a process holds now (None where the system does not tell)."""
-    return _kibibytes(f"/proc/{process}/status", "VmRSS")
-
-
-def _kibibytes(path: str, name: str) -> int | None:
-    try:
-        lines = Path(path).read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
-    return 1024 * int(found[0]) if found else None
+    return proc.told_bytes(proc.status(process), "VmRSS")
 
 
 def _container_spare() -> int | None:

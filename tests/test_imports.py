@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 # Lowest first; a unit may import from lower layers only, so members of one layer never meet.
 # A new file or folder in explorer/ gets its place here.
 LAYERS = (
-    ("allocation", "core"),
+    ("allocation", "core", "proc"),
     ("costs", "memory", "room", "visit"),
     ("batch", "cache", "citations", "decoding", "tensor_files"),
     ("command_line", "image"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from pathlib import Path
 
-from explorer.commands.bench.measuring import GIB, Cost, kibibytes, measured, target
+from explorer import proc
+from explorer.commands.bench.measuring import GIB, Cost, measured, target
 
 DENSE_NEEDS = 12 * GIB  # what must be free before the dense version is tried
 FASTER, WINDOWED_GIB, DENSE_GIB, LARGE_GIB = 3.0, 1.0, 7.0, 4.0
@@ -24,7 +24,7 @@ def bench(args: argparse.Namespace) -> list[bool]:
     case = AttentionCase(grid=32, output=448)
     print(case.title)
     case.windowed()  # the first call pays for torch's own start
-    free = kibibytes(Path("/proc/meminfo"), "MemAvailable")
+    free = proc.told_bytes(proc.SYSTEM, "MemAvailable")
     short = free is not None and free < DENSE_NEEDS
     if short and not args.skip_dense:
         print(f"  dense skipped: {free / GIB:.1f} GiB free, {DENSE_NEEDS / GIB:.0f} GiB wanted")

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
+from explorer import proc
 
 GIB = 2**30
 
@@ -36,34 +37,13 @@ class Cost:
 def measured() -> Iterator[Cost]:
     """Measure the body; its peak memory is the kernel's own high-water mark, reset before."""
     cost = Cost()
-    _reset_peak()
-    before = _status("VmRSS")
+    proc.restart_peak()  # where it cannot, the peak is the process's: too high, never too low
+    before = proc.told_bytes(proc.status(), "VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()
     yield cost
     cost.wall, cost.cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = _status("VmHWM")
+    peak = proc.told_bytes(proc.status(), "VmHWM")
     cost.extra = None if before is None or peak is None else peak - before
-
-
-def _reset_peak() -> None:
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # elsewhere the mark stays that of the process: too high, never too low
-        pass
-
-
-def _status(name: str) -> int | None:
-    return kibibytes(Path("/proc/self/status"), name)
-
-
-def kibibytes(path: Path, name: str) -> int | None:
-    """Return the bytes that a line "name: N kB" of a status file tells, None without one."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
-    return 1024 * int(found[0]) if found else None
 
 
 def timed(body: Callable[[], object]) -> tuple[float, float]:

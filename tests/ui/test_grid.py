@@ -443,7 +443,11 @@ def test_arrow_keys_move_the_query_by_one_output_pixel(page, app):
         settle(page, seen, count + 1)
         row, col = row + down, col + right
         assert seen[-1][0].pixel((H, W)) == (row, col)
-    assert f"row {row}, col {col} of" in page.locator("#grid .fx > .fx-readout").inner_text()
+    # the server may hear of the point a frame before the readout is painted
+    page.wait_for_function(
+        "text => document.querySelector('#grid .fx > .fx-readout').innerText.includes(text)",
+        arg=f"row {row}, col {col} of",
+    )
 
 
 @pytest.mark.browser

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import gradio as gr
-from gradio.utils import get_upload_folder
 
 from explorer.citations import bibtex
 from explorer.core import ExplorerError, Panel
@@ -32,6 +25,7 @@ from explorer.image import Photo
 from explorer.probes.strokes import Stroke
 from explorer.reproduce import TWO_PHOTOS, Shown, figure_panels, figure_recipe
 from explorer.session import Options, Session
+from explorer.ui.served import stored
 from explorer.ui.settings import VIEWS_ON_SCREEN, Settings
 from explorer.views import VIEWS
 
@@ -39,13 +33,6 @@ SCREEN_DPI = 150
 CSS_PX_PER_INCH = 128  # printed inches are shown a third larger than CSS inches
 SCRIBBLE = "scribble"
 SCRIBBLED = {"probe": "scribble", "show": "prediction", "opacity": 0.65, "shares": False}
-MIMES = {
-    "png": "image/png",
-    "pdf": "application/pdf",
-    "svg": "image/svg+xml",
-    "zip": "application/zip",
-    "bib": "application/x-bibtex",
-}
 SUITS = {  # the preset that goes with a view
     "pca": "method comparison with insets",
     "attention": "attention figure",
@@ -180,24 +167,6 @@ def file_name(photo: Photo, views: Sequence[Shown], kind: str) -> str:
     words = [Path(photo.name).stem, *(shown.name for shown in views)]
     plain = re.sub(r"[^\w-]+", "-", "_".join(words), flags=re.ASCII).strip("-_")[:60]
     return f"{plain or 'figure'}.{kind}"
-
-
-def stored(data: bytes, name: str) -> gr.FileData:
-    """Write a file where Gradio may serve it from, one for each content."""
-    folder = Path(get_upload_folder()) / hashlib.sha256(data).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-        part.write(data)
-    os.replace(part.name, path)
-    mime = MIMES[name.rpartition(".")[2]]
-    return gr.FileData(path=str(path), mime_type=mime, orig_name=name, size=len(data))
-
-
-def download_value(data: bytes, name: str) -> dict[str, Any]:
-    """Describe a file for the component that hands it to the browser's downloads."""
-    file = stored(data, name).model_dump()
-    return {"file": file, "name": name, "serial": int(1000 * time.time())}
 
 
 def summary(shown: Content, style: FigureStyle) -> str:

@@ -13,8 +13,9 @@ from explorer.probes.strokes import read_strokes
 from explorer.reproduce import TWO_PHOTOS, Shown, complete
 from explorer.session import Session
 from explorer.ui.api import BACKBONES, UPSAMPLERS, one_sentence, read_options
-from explorer.ui.export_figure import content, figure_file, file_name, stored
+from explorer.ui.export_figure import content, figure_file, file_name
 from explorer.ui.photo_input import read_photo
+from explorer.ui.served import stored
 from explorer.views import VIEWS
 
 KINDS = (*FORMATS, "zip", "bib")

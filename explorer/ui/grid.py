@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,11 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.utils import get_upload_folder
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from explorer.core import Colorbar, ExplorerError, Panel
+from explorer.ui.served import served
 
 STATIC = Path(__file__).parent / "static"
 SHARED = ("geometry.js", "picture.js", "card.js", "input.js")  # one scope, in this order
@@ -232,17 +230,11 @@ def picture_file(panel: Panel) -> str:
     recipe = json.dumps(panel.recipe, sort_keys=True, default=str)
     digest = hashlib.sha256(f"{image.shape}{recipe}".encode())
     digest.update(image)
-    folder = Path(get_upload_folder()) / digest.hexdigest()
-    path = folder / "panel.png"
-    try:
-        os.utime(path)  # the cache's clean-up goes by age: a picture in use is a young one
-        return str(path)
-    except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True)
     text = PngInfo()
     text.add_itxt("recipe", recipe)
-    # Another visitor's thread may be writing the same picture: only whole files get the final name.
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-        Image.fromarray(image).save(part, "PNG", compress_level=1, pnginfo=text)
-    os.replace(part.name, path)
-    return str(path)
+    picture = Image.fromarray(image)
+    return served(
+        digest.hexdigest(),
+        "panel.png",
+        lambda file: picture.save(file, "PNG", compress_level=1, pnginfo=text),
+    )

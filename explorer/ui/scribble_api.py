@@ -8,8 +8,9 @@ from explorer.probes.scribble import check_strokes
 from explorer.probes.strokes import read_strokes
 from explorer.session import Session
 from explorer.ui.api import BACKBONES, UPSAMPLERS, described, one_sentence, read_options
-from explorer.ui.scribble_files import download_value, labels_file
+from explorer.ui.scribble_files import labels_file
 from explorer.ui.scribble_panels import place_of, scribble_options
+from explorer.ui.served import stored
 from explorer.views import VIEWS
 
 
@@ -43,7 +44,7 @@ def expose(session: Session) -> None:
             place = place_of(session, options, panel["row"], panel["column"])
             if place is not None and panel["error"] is None:
                 data, name, _ = labels_file(session, options, place.backbone, place.method, "png")
-                panel["labels"] = download_value(data, name)["file"]
+                panel["labels"] = stored(data, name).model_dump()
         return panels
 
     gr.api(one_sentence(scribble), api_name="scribble")

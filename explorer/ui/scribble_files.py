@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import tempfile
-import time
 from pathlib import Path
-from typing import Any
-
-import gradio as gr
-from gradio.utils import get_upload_folder
 
 from explorer.core import ExplorerError
 from explorer.image import Photo
@@ -19,37 +11,10 @@ from explorer.probes import Stroke
 from explorer.probes.scribble import labels_npy, palette_png
 from explorer.probes.strokes import dump_strokes, open_strokes
 from explorer.session import Options, Session
-from explorer.ui.grid import STATIC
 from explorer.views.predictions import label_map
 from explorer.views.rows import Place
 
 MAX_FILE = 4 * 2**20
-MIMES = {"png": "image/png", "npy": "application/octet-stream", "json": "application/json"}
-
-
-def downloads(elem_id: str) -> gr.HTML:
-    """Make the component that hands ``download_value`` to the browser's downloads; it shows
-    nothing.
-    """
-    return gr.HTML(
-        elem_id=elem_id,
-        html_template="<div></div>",
-        js_on_load=(STATIC / "scribble_save.js").read_text("utf-8"),
-        apply_default_css=False,
-    )
-
-
-def download_value(data: bytes, name: str) -> dict[str, Any]:
-    """Write a file where Gradio may serve it from, and describe it for ``downloads``."""
-    kind = name.rpartition(".")[2]
-    folder = Path(get_upload_folder()) / hashlib.sha256(data).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"scribble.{kind}"
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-        part.write(data)
-    os.replace(part.name, path)
-    file = gr.FileData(path=str(path), mime_type=MIMES[kind])
-    return {"file": file.model_dump(), "name": name, "serial": int(1000 * time.time())}
 
 
 def strokes_file(strokes: list[Stroke], photo: Photo) -> tuple[bytes, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from explorer.session import Session
+from explorer.ui.downloads import download_value, downloads
 from explorer.ui.export_canvas import (
     Drawn,
     canvas_value,
@@ -20,7 +21,6 @@ from explorer.ui.export_canvas import (
 from explorer.ui.export_fields import NAMES, OF_DOCUMENT, preset_field, style_fields
 from explorer.ui.export_figure import (
     content,
-    download_value,
     figure_file,
     file_name,
     preview_value,
@@ -32,7 +32,6 @@ from explorer.ui.export_figure import (
 from explorer.ui.export_look import BOXES, DOCUMENT, PANELS, STYLE, SUGGEST, look
 from explorer.ui.page import Page
 from explorer.ui.photo_input import read_photo
-from explorer.ui.scribble_files import downloads
 from explorer.ui.status import status_line, trouble
 
 TITLE = "Export"

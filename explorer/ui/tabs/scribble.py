@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from explorer.session import Options, Session
+from explorer.ui.downloads import download_value, downloads
 from explorer.ui.grid import panel_grid
 from explorer.ui.page import Page
 from explorer.ui.photo_input import read_photo
@@ -21,8 +22,6 @@ from explorer.ui.scribble import (
     scribble_canvas,
 )
 from explorer.ui.scribble_files import (
-    download_value,
-    downloads,
     labels_file,
     open_strokes_file,
     strokes_file,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -143,8 +144,6 @@ def read_options(
     Raises:
         ExplorerError: no photo, or a setting nobody can compute.
     """
-    if not all(isinstance(name, str) for name in (*backbones, *upsamplers)):
-        raise ExplorerError("backbones and upsamplers are lists of names")
     chosen = Settings(
         backbones=tuple(backbones[: MAX_BACKBONES + 1]),
         upsamplers=tuple(upsamplers),
@@ -155,8 +154,7 @@ def read_options(
     )
     made = chosen.options(read_photo((photo or {}).get("path")))
     if view is not None:
-        made.view.clear()
-        made.view.update(view)
+        made = replace(made, view=dict(view))
     if query is None:
         return made
     inside = all(

@@ -21,6 +21,7 @@ from explorer.views.similarity import similarity
 MOST_BARS = 8
 COLUMNS = 4
 BLUE = "#0072b2"
+LOOK = {"font": {"family": "Source Sans Pro, sans-serif"}, "template": "plotly_white"}
 
 
 def chart(session: Session, options: Options, view: str) -> tuple[go.Figure, str]:
@@ -41,11 +42,7 @@ def chart(session: Session, options: Options, view: str) -> tuple[go.Figure, str
             f"{VIEWS.get(view).title} has no chart beside its panels; these have one: {having}"
         )
     figure, text = charts[view](session, options)
-    figure.update_layout(
-        margin={"l": 50, "r": 20, "t": 50, "b": 40},
-        font={"family": "Source Sans Pro, sans-serif"},
-        template="plotly_white",
-    )
+    figure.update_layout(margin={"l": 50, "r": 20, "t": 50, "b": 40}, **LOOK)
     return figure, text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
@@ -10,6 +11,7 @@ from explorer.hub.network import offline, reachable
 from explorer.probes import PROBES, probe_rows
 from explorer.ui.page import AUTOMATIC
 from explorer.upsamplers import UPSAMPLERS
+from explorer.views.base import method_title
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 HUB = "https://huggingface.co"
@@ -62,6 +64,22 @@ def upsampler_choices() -> list[tuple[str, str]]:
         untrained = kind.trained and name not in here
         pairs.append((f"{kind.title} (untrained)" if untrained else kind.title, name))
     return pairs
+
+
+def panel_choices(backbones: Sequence[str], upsamplers: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (label, "backbone/method") of the panels that methods have; see ``panel_names``."""
+    alone = len(backbones) == 1
+    return [
+        (method_title(m) if alone else f"{method_title(m)} · {backbone}", f"{backbone}/{m}")
+        for backbone in backbones
+        for m in upsamplers
+    ]
+
+
+def panel_names(value: str) -> tuple[str, str]:
+    """Return the backbone and the method of a value of ``panel_choices``."""
+    backbone, _, method = value.rpartition("/")
+    return backbone, method
 
 
 def trained_methods() -> list[str]:

@@ -19,7 +19,7 @@ from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
 from explorer.views import View
 from explorer.views.base import method_title
-from explorer.views.rows import RowView
+from explorer.views.rows import RowView, coarse_grids
 
 log = logging.getLogger(__name__)
 POINTED = ("attention", "similarity", "probe")  # the views that show something about the query
@@ -62,9 +62,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     demo.load(restore, None, page.inputs(), **quiet)  # the photo it sets starts the first run
     # Not "clear": it comes before the value has gone.
-    changed = [page.photo.change, page.second.change]
-    for field in (*page.fields.values(), *page.checkpoints.values()):
-        changed.append(field.release if isinstance(field, gr.Slider) else field.input)
+    changed = [page.photo.change, page.second.change, *page.changes()]
     gr.on(changed, run, page.inputs(), outputs, trigger_mode="always_last", **quiet)
     on_pick(page.grid, pick, page.inputs(), outputs, api_visibility="private")
 
@@ -115,7 +113,7 @@ def show(
         query=chosen.query,
         pending=waiting,
         columns=[*lead, *columns],
-        grids=_grids(session, options, rows),
+        grids=coarse_grids(session, options, rows),
         output_size=options.output,
     )
     return value, _status(session, options, panels, waiting, len(rows))
@@ -146,17 +144,6 @@ def _status(
     text = f"{done} panels at {height}×{width} on {session.device.type}"
     colours = next((p.recipe["pca"] for p in panels.values() if "pca" in p.recipe), "")
     return {"text": f"{text} · {colours}" if colours else text, "kind": "done"}
-
-
-def _grids(session: Session, options: Options, rows: list[str]) -> dict[str, tuple[int, int]]:
-    """Return each row's coarse grid, for rows whose features are there."""
-    found = {}
-    for row, backbone in zip(rows, options.backbones, strict=False):
-        try:
-            found[row] = session.features(options, backbone).grid
-        except ExplorerError:
-            continue
-    return found
 
 
 def _with_example(chosen: Settings, photo: str | None) -> Settings:

@@ -28,11 +28,12 @@ from explorer.session import Options, Session
 from explorer.ui.served import stored
 from explorer.ui.settings import VIEWS_ON_SCREEN, Settings
 from explorer.views import VIEWS
+from explorer.views.probe import OPACITY
 
 SCREEN_DPI = 150
 CSS_PX_PER_INCH = 128  # printed inches are shown a third larger than CSS inches
 SCRIBBLE = "scribble"
-SCRIBBLED = {"probe": "scribble", "show": "prediction", "opacity": 0.65, "shares": False}
+SCRIBBLED = {"probe": "scribble", "show": "prediction", "opacity": OPACITY, "shares": False}
 SUITS = {  # the preset that goes with a view
     "pca": "method comparison with insets",
     "attention": "attention figure",

@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 
 from explorer.findings.passages import Fold, Words, plain
 from explorer.session import Options
+from explorer.ui.charts import LOOK
 from explorer.views.base import method_title
 from explorer.views.measures import CHANNELS, FACTORS, Measures, Trouble
 
@@ -258,8 +259,7 @@ def measures_chart(found: Sequence[Measures | Trouble], options: Options) -> go.
     figure.update_layout(
         height=380,
         margin={"l": 60, "r": 20, "t": 50, "b": 50},
-        font={"family": "Source Sans Pro, sans-serif"},
-        template="plotly_white",
+        **LOOK,
         legend={"orientation": "h", "y": -0.25},
     )
     return figure

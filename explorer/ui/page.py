@@ -50,6 +50,11 @@ class Page:
             self.second,
         ]
 
+    def changes(self, *names: str) -> list[Any]:
+        """Return the events of a user changing these fields (none named: any) or the weights."""
+        fields = [self.fields[name] for name in names] or list(self.fields.values())
+        return [edited(field) for field in (*fields, *self.checkpoints.values())]
+
     def settings(self, query: Any, *values: Any) -> Settings:
         """Return the settings that the fields' values (without the photos) stand for."""
         names = (*PLAIN, *VIEWED)
@@ -87,3 +92,8 @@ class Page:
         found = [list(value) if isinstance(value, tuple) else value for value in found]
         weights = [chosen.checkpoints.get(method, AUTOMATIC) for method in self.checkpoints]
         return [chosen.query, *found, *weights, None]
+
+
+def edited(field: gr.components.Component) -> Any:
+    """Return the event of a user having changed a field; a slider is changed when let go."""
+    return field.release if isinstance(field, gr.Slider) else field.input

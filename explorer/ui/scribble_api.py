@@ -12,6 +12,7 @@ from explorer.ui.scribble_files import labels_file
 from explorer.ui.scribble_panels import place_of, scribble_options
 from explorer.ui.served import stored
 from explorer.views import VIEWS
+from explorer.views.probe import OPACITY
 
 
 def expose(session: Session) -> None:
@@ -25,7 +26,7 @@ def expose(session: Session) -> None:
         input_size: int = 448,
         output_size: int = 448,
         show: str = "prediction",
-        opacity: float = 0.65,
+        opacity: float = OPACITY,
         reference: str | None = None,
         checkpoints: dict = {},  # noqa: B006  (read by Gradio as the default)
     ) -> list[dict]:

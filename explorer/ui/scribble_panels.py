@@ -17,7 +17,8 @@ from explorer.ui.grid import PanelClick, grid_value
 from explorer.views import VIEWS
 from explorer.views.base import method_title
 from explorer.views.predictions import SCRIBBLE, at_query, predict, strokes_of
-from explorer.views.rows import PHOTO, Place, percent, row_label
+from explorer.views.probe import OPACITY
+from explorer.views.rows import PHOTO, Place, coarse_grids, percent, row_label
 
 TODO = "Paint a stroke on the photo, then choose another class and paint one for that as well."
 SLOW = 0.5  # seconds of preparing after which the next step is announced
@@ -33,25 +34,12 @@ def scribble_options(
     options: Options,
     strokes: list[Stroke],
     show: str = "prediction",
-    opacity: float = 0.65,
+    opacity: float = OPACITY,
     **further: Any,
 ) -> Options:
     """Return the options of the probe view for these strokes."""
     view = {"probe": SCRIBBLE, "show": show, "opacity": opacity}
     return replace(options, view=view | {"strokes": [one.to_json() for one in strokes]} | further)
-
-
-def menu_of(options: Options) -> list[tuple[str, str]]:
-    """Return (label, "backbone/method") of what has a label map."""
-    alone = len(options.backbones) == 1
-    return [
-        (
-            method_title(method) if alone else f"{method_title(method)} · {backbone}",
-            f"{backbone}/{method}",
-        )
-        for backbone in options.backbones
-        for method in options.upsamplers
-    ]
 
 
 def scribbled(
@@ -83,7 +71,7 @@ def scribbled(
         f"{len(strokes)} strokes of {len(classes)} classes, {size[0]}×{size[1]} pixels labelled on "
         f"{session.device.type}"
     )
-    grids = _grids(session, options)
+    grids = coarse_grids(session, options)
     yield grid_value(list(panels.values()), grids=grids, **show), {"text": text, "kind": "done"}
 
 
@@ -149,13 +137,3 @@ def _columns(options: Options) -> list[str]:
     if options.view.get("show") == "disagreement":
         return []
     return [method_title(method) for method in options.upsamplers]
-
-
-def _grids(session: Session, options: Options) -> dict[str, tuple[int, int]]:
-    found = {}
-    for backbone in options.backbones:
-        try:
-            found[row_label(session, backbone)] = session.features(options, backbone).grid
-        except ExplorerError:
-            continue
-    return found

@@ -13,21 +13,20 @@ from urllib.parse import parse_qsl, urlencode
 from explorer.core import ExplorerError
 from explorer.image import Photo
 from explorer.session import Options
+from explorer.views.probe import SHOWN
+from explorer.views.reach import KINDS
 
 MAX_BACKBONES = 3
 COMPONENTS = ("1-3", "4-6", "7-9", "10-12")
 HEADS = ("mean", "0", "1", "2", "3")
 WINDOWS = ("checkpoint", "0.05", "0.1", "0.15", "0.2", "0.3", "0.5", "none")
-WHATS = ("mean", "position", "spread")
-PROBES = ("segmentation", "depth", "normals")
-SHOWN = ("prediction", "confidence", "disagreement")
 FIRST = "the first"  # of the chosen upsamplers
 VIEWS_ON_SCREEN = ("pca", "attention", "reach", "similarity", "difference", "probe")
 CHOICES = {
     "components": COMPONENTS,
     "head": HEADS,
     "window": WINDOWS,
-    "what": WHATS,
+    "what": KINDS,
     "view": VIEWS_ON_SCREEN,
     "show": SHOWN,
 }

@@ -10,13 +10,13 @@ from explorer.ui.settings import (
     COMPONENTS,
     FIRST,
     HEADS,
-    SHOWN,
     VIEWS_ON_SCREEN,
-    WHATS,
     WINDOWS,
     Settings,
 )
 from explorer.views import VIEWS
+from explorer.views.probe import SHOWN
+from explorer.views.reach import KINDS
 
 
 def build(defaults: Settings) -> tuple[dict[str, gr.components.Component], gr.Image]:
@@ -34,7 +34,7 @@ def build(defaults: Settings) -> tuple[dict[str, gr.components.Component], gr.Im
             "percentile": gr.Slider(0, 10, defaults.percentile, step=0.5, label="Clipped, %"),
             "head": _menu(HEADS, defaults.head, "Head"),
             "window": _menu(WINDOWS, defaults.window, "AnyUp's window ±"),
-            "what": _menu(WHATS, defaults.what, "Colours show"),
+            "what": _menu(KINDS, defaults.what, "Colours show"),
             "threshold": gr.Slider(
                 -1, 1, defaults.threshold, step=0.05, label="Fade below cosine", visible=False
             ),

@@ -12,6 +12,7 @@ from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
 from explorer.views.base import VIEWS, View, error_panel, method_title, photo_panel
 from explorer.views.basis import Basis, Scale, fit, project
+from explorer.views.rows import row_label
 
 KEPT = 12
 PREVIEW_SHRINK = 4
@@ -57,8 +58,7 @@ class PCAView(View):
         setting = Setting.of(options)
         for backbone in options.backbones:
             try:
-                row = session.backbone(backbone)
-                label = row.title if ":" not in backbone else f"{row.title} {row.stage}"
+                label = row_label(session, backbone)
                 yield photo_panel(session, options, label)
                 basis, scale = self.basis(session, options, backbone, setting)
             except ExplorerError as error:

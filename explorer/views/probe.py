@@ -19,6 +19,7 @@ from explorer.views.rows import Place, RowView, choice, number, percent
 PREDICTION, CONFIDENCE, DISAGREEMENT = "prediction", "confidence", "disagreement"
 SHOWN = (PREDICTION, CONFIDENCE, DISAGREEMENT)
 LEGEND_ENTRIES = 12
+OPACITY = 0.65  # of the prediction over the photo
 NORMAL_LEGEND = (
     ("faces you", (128, 128, 255)),
     ("faces right", (255, 128, 128)),
@@ -130,7 +131,7 @@ class ProbeView(RowView[Reading]):
     ) -> Panel:
         probe, options = measured.probe, place.options
         if opacity is None:
-            opacity = number(options, "opacity", 0.65, 0, 1)
+            opacity = number(options, "opacity", OPACITY, 0, 1)
         photo = photo_of(place).astype(np.float32)
         image = (opacity * colours + (1 - opacity) * photo + 0.5).astype(np.uint8)
         notes = [f"probe {probe.name} ({probe.origin})", place.resampler.note()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -113,6 +113,23 @@ def row_label(session: Session, backbone: str) -> str:
     """Return a backbone's name as papers write it, with the stage if one was chosen."""
     model = session.backbone(backbone)
     return model.title if ":" not in backbone else f"{model.title} {model.stage}"
+
+
+def coarse_grids(
+    session: Session, options: Options, rows: Collection[str] | None = None
+) -> dict[str, tuple[int, int]]:
+    """Return the (h, w) coarse grid by row label, of backbones that can be had; of ``rows`` only,
+    which stand in the order of the backbones, so that nothing is loaded before its turn.
+    """
+    found = {}
+    for backbone in options.backbones[: None if rows is None else len(rows)]:
+        try:
+            label = row_label(session, backbone)
+            if rows is None or label in rows:
+                found[label] = session.features(options, backbone).grid
+        except ExplorerError:
+            continue
+    return found
 
 
 class RowView(View, Generic[M]):

@@ -11,6 +11,7 @@ import gradio as gr
 
 from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
+from explorer.ui.choices import panel_choices, panel_names
 from explorer.ui.grid import grid_value, on_pick, panel_grid, read_click
 from explorer.ui.page import Page
 from explorer.ui.settings import Settings
@@ -18,6 +19,7 @@ from explorer.ui.status import status_line, trouble
 from explorer.ui.swipe import panel_swipe, swipe_value
 from explorer.views import VIEWS
 from explorer.views.base import method_title
+from explorer.views.rows import coarse_grids
 
 TITLE = "Compare"
 PHOTO = "photo"
@@ -80,13 +82,7 @@ def build(page: Page, session: Session) -> None:
 
 def sides(settings: Settings) -> list[tuple[str, str]]:
     """Return (label, value) of the panels to choose from: the photo, then backbone x method."""
-    found = [("Photo", PHOTO)]
-    for backbone in settings.backbones:
-        for method in settings.upsamplers:
-            title = method_title(method)
-            label = title if len(settings.backbones) == 1 else f"{title} · {backbone}"
-            found.append((label, f"{backbone}/{method}"))
-    return found
+    return [("Photo", PHOTO), *panel_choices(settings.backbones, settings.upsamplers)]
 
 
 def compared(
@@ -102,23 +98,20 @@ def compared(
         options = replace(options, view={})
     made = VIEWS.create(view).render(session, options)
     places = [_panel(made, settings, name) for name in (one, other)]
-    grids = {}
-    for place, name in zip(places, (one, other), strict=True):
-        if name != PHOTO:
-            grids[place.row] = session.features(options, _split(name)[0]).grid
+    grids = coarse_grids(session, options)
     shared = {"query": settings.query, "output_size": options.output, "grids": grids}
     swipe = swipe_value(*places, **shared)
     text = f"{VIEWS.get(view).title}: {places[0].column} | {places[1].column}"
-    if PHOTO in (one, other) or _split(one)[0] != _split(other)[0]:
+    if PHOTO in (one, other) or panel_names(one)[0] != panel_names(other)[0]:
         note = f"{text} · no difference map: that needs two methods of one backbone"
         yield swipe, grid_value([], **shared), {"text": note, "kind": "done"}
         return
     yield swipe, gr.skip(), {"text": f"{text} · working: their difference", "kind": "work"}
-    backbone, first = _split(one)
+    backbone, first = panel_names(one)
     pair = replace(
         options,
         backbones=(backbone,),
-        upsamplers=(first, _split(other)[1]),
+        upsamplers=(first, panel_names(other)[1]),
         view={"reference": first},
     )
     apart = VIEWS.create("difference").render(session, pair)[-1]
@@ -129,7 +122,7 @@ def _panel(made: list[Panel], settings: Settings, name: str) -> Panel:
     """Return the panel a side's value stands for; views label rows in the order of backbones."""
     if name == PHOTO:
         return next(panel for panel in made if panel.column == "Photo")
-    backbone, method = _split(name)
+    backbone, method = panel_names(name)
     rows = list(dict.fromkeys(panel.row for panel in made))
     row = rows[settings.backbones.index(backbone)]
     title = method_title(method)
@@ -137,8 +130,3 @@ def _panel(made: list[Panel], settings: Settings, name: str) -> Panel:
         if panel.row == row and panel.column.partition(" vs ")[0] == title:
             return panel
     raise ExplorerError(f"this view has no panel of {title}; choose another view or panel")
-
-
-def _split(value: str) -> tuple[str, str]:
-    backbone, _, method = value.rpartition("/")
-    return backbone, method

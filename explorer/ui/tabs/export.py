@@ -30,7 +30,7 @@ from explorer.ui.export_figure import (
     views_of,
 )
 from explorer.ui.export_look import BOXES, DOCUMENT, PANELS, STYLE, SUGGEST, look
-from explorer.ui.page import Page
+from explorer.ui.page import Page, edited
 from explorer.ui.photo_input import read_photo
 from explorer.ui.status import status_line, trouble
 
@@ -129,24 +129,19 @@ def build(page: Page, session: Session) -> None:
     styles = [fields[name] for name in NAMES]
     inputs = [preset, views, *styles, *page.inputs()]
     outputs = [preview, canvas, preset, *styles, status]
-    edited = {
-        about: [_edited(fields[name]) for name in NAMES if (name in OF_DOCUMENT) == of_all]
+    events_of = {
+        about: [edited(fields[name]) for name in NAMES if (name in OF_DOCUMENT) == of_all]
         for about, of_all in ((STYLE, False), (DOCUMENT, True))
     }
-    changed = [page.photo.change, page.second.change]
-    changed += [_edited(field) for field in (*page.fields.values(), *page.checkpoints.values())]
+    changed = [page.photo.change, page.second.change, *page.changes()]
     with tab:
         for about, events in (
             (PANELS, [tab.select, preset.input, views.input]),
             (BOXES, [canvas.input]),
             (SUGGEST, [suggest.click]),
-            *edited.items(),
+            *events_of.items(),
         ):
             on_drawn(canvas, events, draw(about), inputs, outputs)
         on_drawn(canvas, changed, draw(PANELS, always=False), inputs, outputs)
         for file, button in buttons.items():
             on_drawn(canvas, [button.click], keep(file), inputs, [saved, status])
-
-
-def _edited(field: gr.components.Component) -> Any:
-    return field.release if isinstance(field, gr.Slider) else field.input

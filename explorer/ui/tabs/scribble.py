@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from explorer.session import Options, Session
+from explorer.ui.choices import panel_choices, panel_names
 from explorer.ui.downloads import download_value, downloads
 from explorer.ui.grid import panel_grid
 from explorer.ui.page import Page
@@ -26,13 +27,12 @@ from explorer.ui.scribble_files import (
     open_strokes_file,
     strokes_file,
 )
-from explorer.ui.scribble_panels import menu_of, probabilities, scribble_options, scribbled
-from explorer.ui.settings import SHOWN
+from explorer.ui.scribble_panels import probabilities, scribble_options, scribbled
 from explorer.ui.status import status_line, trouble
+from explorer.views.probe import OPACITY, SHOWN
 
 TITLE = "Scribble"
 IDLE = {"text": "Choose a photo, then paint on it.", "kind": "done"}
-OPACITY = 0.65
 log = logging.getLogger(__name__)
 
 
@@ -94,7 +94,7 @@ def build(page: Page, session: Session) -> None:
                 return
             found, options = read(painted, shown, opaque, photo, *values)
             shows = found.photo == options.photo.digest
-            known = menu_of(options)
+            known = panel_choices(options.backbones, options.upsamplers)
             method = method if method in [value for _, value in known] else known[-1][1]
             menu = gr.update(choices=known, value=method)
             begun = gr.skip() if shows else canvas_value(options.photo)
@@ -132,7 +132,7 @@ def build(page: Page, session: Session) -> None:
 
     def labels_of(kind: str):
         def make(_: Painted, options: Options, method: str) -> tuple[bytes, str, str]:
-            backbone, _, name = str(method).rpartition("/")
+            backbone, name = panel_names(str(method))
             return labels_file(session, options, backbone, name, kind)
 
         return make
@@ -146,8 +146,7 @@ def build(page: Page, session: Session) -> None:
             return gr.skip(), trouble(error, log)
 
     changed = [tab.select, canvas.input, show.input, opacity.release, page.photo.change]
-    for field in (*_fields(page), *page.checkpoints.values()):
-        changed.append(field.release if isinstance(field, gr.Slider) else field.input)
+    changed += page.changes("backbones", "upsamplers", "input_size", "output_size")
     with tab:
         on_paint(canvas, grid, changed, run, inputs, [canvas, chosen, grid, status])
         on_paint(canvas, grid, [grid.select], pick, inputs, [status, page.query])
@@ -155,9 +154,3 @@ def build(page: Page, session: Session) -> None:
             on_paint(canvas, grid, [button.click], keep(make), inputs, [saved, status])
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     load.upload(opened, [load, page.photo], [canvas, status], **quiet)
-
-
-def _fields(page: Page) -> list[gr.components.Component]:
-    """Return the settings that change what is predicted."""
-    names = ("backbones", "upsamplers", "input_size", "output_size")
-    return [page.fields[name] for name in names]

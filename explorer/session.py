@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,20 +15,20 @@ from explorer import costs, precision, room
 from explorer.admission import Limits
 from explorer.backbones import Backbone, load_backbone
 from explorer.cache import Cache
-from explorer.core import FeatureMap, pick_device
+from explorer.core import FeatureMap, pick_device, wait_for
 from explorer.image import fit_size, resize
 from explorer.loading import load_upsampler
 from explorer.options import Options
 from explorer.upsamplers import Resampler, Upsampler
+from explorer.upsamplers.streaming import row_bands
 from explorer.visit import check_time
 
-__all__ = ["Options", "Prepared", "Session", "row_bands"]
+__all__ = ["Options", "Prepared", "Session"]
 
 T = TypeVar("T")
 
 DEFAULT_BUDGET = 2 * 2**30
 MODEL_BUDGET = 3 * 2**30
-BAND_BYTES = 128 * 2**20  # upsampled features held at once where all channels are streamed
 FEATURES = ("features",)  # the tag under which all channels of a pair are kept
 TINY = 1e-12  # a feature shorter than this has no direction
 
@@ -106,6 +106,11 @@ class Session:
         """Return the coarse features (1, C, h, w) of the photo at the input size."""
         model = self.backbone(backbone)
         size = fit_size(options.photo.size, options.input_size, model.stride)
+        return self.features_at(options, backbone, size)
+
+    def features_at(self, options: Options, backbone: str, size: tuple[int, int]) -> FeatureMap:
+        """Return the coarse features of the photo at an input of ``size`` (H, W)."""
+        model = self.backbone(backbone)
         self.limits.check_sizes(options)
         key = (options.photo.digest, model.name, model.stage, model.digest, size)
 
@@ -155,7 +160,7 @@ class Session:
             def prepare() -> Prepared:
                 start = time.perf_counter()
                 made = precision.prepare(method, image, features, size, self.encoders)
-                _wait(self.device)
+                wait_for(self.device)
                 return Prepared(made, method, time.perf_counter() - start)
 
             return self._work(prepare, needed, f"{method.title} at {size[0]}x{size[1]}")
@@ -257,23 +262,6 @@ class Session:
             return method.prepare(image, self.features(options, backbone), size)
 
 
-def row_bands(resampler: Resampler) -> Iterator[tuple[int, int]]:
-    """Yield the row ranges in which all channels can be read within BAND_BYTES, while there is
-    time.
-    """
-    height, width = resampler.output_size
-    batch, channels = resampler.values.shape[:2]
-    band = max(1, room.tile_bytes(BAND_BYTES) // (batch * channels * width * 4))
-    for start in range(0, height, band):
-        check_time()
-        yield start, min(start + band, height)
-
-
 def _settings(method: Upsampler) -> tuple[Hashable, ...]:
     names = ("window_ratio", "mean", "std", "radius", "sigma_spatial", "sigma_range")
     return tuple(getattr(method, name, None) for name in names)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

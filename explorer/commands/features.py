@@ -251,8 +251,8 @@ def pieces(
     """
     import torch
 
-    from explorer.session import row_bands
     from explorer.upsamplers import LinearResampler
+    from explorer.upsamplers.streaming import row_bands
 
     height, width = resampler.output_size
     weight, bias = (None, None) if projection is None else (projection.weight, projection.bias)

@@ -21,7 +21,7 @@ from explorer.evaluation.methods import Method
 from explorer.evaluation.scenes import Progress, Scene, Stage, stamp, wait
 from explorer.evaluation.tasks import Column
 from explorer.image import fit_size
-from explorer.upsamplers import Resampler
+from explorer.upsamplers.streaming import averaged_back
 
 FACTORS = (2, 4)
 EDGE_COMPONENTS = 32
@@ -83,7 +83,7 @@ class Reconstruction(Comparison):
             error = (made - target).norm(dim=1).mean() / target.norm(dim=1).mean()
             found[f"l2_x{factor}"] = error.item()
         large = method.upsampler.prepare(scene.guidance, scene.features, scene.size)
-        back = averaged_back(large, tuple(scene.features.shape[-2:]))
+        back = averaged_back(large)
         found["consistency"] = F.cosine_similarity(back, scene.features, dim=1).mean().item()
         return found
 
@@ -123,22 +123,6 @@ class Edges(Comparison):
 
 
 COMPARISONS: dict[str, type[Comparison]] = {c.name: c for c in (Reconstruction, Edges)}
-
-
-def averaged_back(made: Resampler, grid: tuple[int, int]) -> Tensor:
-    """Return upsampled features averaged over each coarse cell, (B, C, h, w), in bands of cells."""
-    height, width = made.output_size
-    if height % grid[0]:
-        return F.adaptive_avg_pool2d(made.features(), grid)
-    tall = height // grid[0]
-    row_bytes = made.values.shape[1] * width * tall * 4
-    band = max(1, 192 * 2**20 // row_bytes)
-    parts = []
-    for row in range(0, grid[0], band):
-        count = min(band, grid[0] - row)
-        part = made.features((row * tall, (row + count) * tall))
-        parts.append(F.adaptive_avg_pool2d(part, (count, grid[1])))
-    return torch.cat(parts, dim=2)
 
 
 def components(values: Tensor, count: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from explorer.backbones import Backbone
-from explorer.core import ExplorerError
+from explorer.core import ExplorerError, wait_for
 from explorer.datasets import Example
 from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import Photo, fit_size, resize
@@ -108,8 +108,7 @@ class Progress:
 
 def wait(device: torch.device) -> float:
     """Return the time after everything queued on the device is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    wait_for(device)
     return time.perf_counter()
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from explorer.core import ExplorerError, Panel
-from explorer.session import Options, row_bands
+from explorer.session import Options
+from explorer.upsamplers.streaming import row_bands
 from explorer.views import palette
 from explorer.views.base import VIEWS, method_title
 from explorer.views.rows import Place, RowView, number

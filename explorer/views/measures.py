@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer import precision
-from explorer.core import ExplorerError
+from explorer.core import ExplorerError, wait_for
 from explorer.image import fit_size
 from explorer.memory import Peak, peak_memory
-from explorer.session import Options, Session, row_bands
+from explorer.session import Options, Session
 from explorer.upsamplers import Resampler, Upsampler
+from explorer.upsamplers.streaming import averaged_back
 from explorer.views.base import method_title
 from explorer.views.rows import row_label
-from explorer.visit import check_time
 
 FACTORS = (2, 4)
 CHANNELS = 3  # of the projection that is timed: a picture's
@@ -130,11 +130,12 @@ def reconstruction(
         return {factor: reason for factor in FACTORS}
     stride = session.backbone(backbone).stride
     size = fit_size(options.photo.size, options.input_size, max(FACTORS) * stride)
-    target = features_at(session, options, backbone, size)
+    target = session.features_at(options, backbone, size).data
     guidance, grid = session.guidance(options, size), tuple(target.shape[-2:])
     found: dict[int, float | str] = {}
     for factor in FACTORS:
-        small = features_at(session, options, backbone, (size[0] // factor, size[1] // factor))
+        shrunk = (size[0] // factor, size[1] // factor)
+        small = session.features_at(options, backbone, shrunk).data
         try:
             made = precision.prepare(upsampler, guidance, small, grid, session.encoders)
         except ExplorerError as error:  # a grid too small for this method
@@ -142,32 +143,6 @@ def reconstruction(
             continue
         found[factor] = cosine(made.features(), target)
     return found
-
-
-def features_at(session: Session, options: Options, backbone: str, size: tuple[int, int]) -> Tensor:
-    """Return the photo's coarse features (1, C, h, w) at an input of ``size`` (H, W), kept."""
-    check_time()
-    model = session.backbone(backbone)
-    key = ("features", options.photo.digest, model.name, model.stage, model.digest, size)
-    return session.results.get(
-        key, lambda: model.extract(options.photo.tensor(size, session.device))
-    ).data
-
-
-def averaged_back(resampler: Resampler) -> Tensor:
-    """Return upsampled features averaged over each coarse cell, (B, C, h, w).
-
-    The result of adaptive average pooling of all channels, of which only a band of rows exists at
-    any time.
-    """
-    grid = resampler.grid
-    total = torch.zeros_like(resampler.values)
-    shares = _row_shares(grid[0], resampler.output_size[0]).to(total)  # (h, H')
-    for start, stop in row_bands(resampler):
-        band = resampler.features((start, stop))
-        band = F.adaptive_avg_pool2d(band, (stop - start, grid[1]))  # (B, C, rows, w)
-        total += torch.einsum("ir,bcrj->bcij", shares[:, start:stop], band)
-    return total
 
 
 def cosine(made: Tensor, target: Tensor) -> float:
@@ -193,25 +168,9 @@ def cost(session: Session, options: Options, backbone: str, upsampler: Upsampler
     with torch.no_grad(), peak_memory(session.device) as peak:
         start = time.perf_counter()
         made = precision.prepare(upsampler, image, features, options.output, session.encoders)
-        _wait(session.device)
+        wait_for(session.device)
         prepared = time.perf_counter()
         made.project(weight)
-        _wait(session.device)
+        wait_for(session.device)
         done = time.perf_counter()
     return Cost(prepared - start, done - prepared, made.nbytes(), peak)
-
-
-def _row_shares(cells: int, rows: int) -> Tensor:
-    """Return the (cells, rows) weights of adaptive average pooling along one axis."""
-    cell = torch.arange(cells)
-    first, last = cell * rows // cells, -(-(cell + 1) * rows // cells)
-    row = torch.arange(rows)
-    inside = (row >= first[:, None]) & (row < last[:, None])
-    return inside / inside.sum(dim=1, keepdim=True)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()

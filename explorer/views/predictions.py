@@ -156,8 +156,14 @@ def _scribble_features(place: Place) -> tuple[SegmentationProbe, Tensor]:
     data = session.features(options, place.backbone).data
     if place.upsampler.space != "backbone":
         data = place.resampler.values
-    basis = fit([data], SCRIBBLE_COMPONENTS)
     tag = f"scribble {SCRIBBLE_COMPONENTS}"
+    basis = session.kept(
+        options,
+        place.backbone,
+        place.method,
+        ("basis", SCRIBBLE_COMPONENTS),
+        lambda _: fit([data], SCRIBBLE_COMPONENTS),
+    )
     values = session.projected(
         options, place.backbone, place.method, basis.weight, basis.bias, tag
     )[0]

@@ -12,11 +12,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import explorer.commands.features as command
-import explorer.session
 from explorer import load_backbone, load_upsampler, open_photo
 from explorer.__main__ import main
 from explorer.image import fit_size
 from explorer.tensor_files import TensorFile, read_tensor_recipe
+from explorer.upsamplers import streaming
 
 SMALL = ["--input-size", "96", "--output-size", "72", "--device", "cpu"]
 OUTPUT = (48, 72)
@@ -60,7 +60,7 @@ def blocks(monkeypatch):
 
     monkeypatch.setattr(TensorFile, "write", spy)
     monkeypatch.setattr(command, "PIECE_BYTES", 40 * 48 * 72 * 4)
-    monkeypatch.setattr(explorer.session, "BAND_BYTES", 11 * 192 * 72 * 4)
+    monkeypatch.setattr(streaming, "BAND_BYTES", 11 * 192 * 72 * 4)
     return sizes
 
 

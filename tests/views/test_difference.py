@@ -17,7 +17,7 @@ def place(session, options, method):
 
 @pytest.mark.parametrize("band", [2**27, 7 * 73 * 4 * 9])
 def test_equals_the_cosine_distance(options, monkeypatch, band):
-    monkeypatch.setattr("explorer.session.BAND_BYTES", band)
+    monkeypatch.setattr("explorer.upsamplers.streaming.BAND_BYTES", band)
     session = TinySession()
     one, other = (place(session, options, method) for method in ("featup", "anyup"))
     found = distance(one, other)

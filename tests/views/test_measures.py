@@ -11,8 +11,10 @@ from torch.nn import functional as F
 
 from explorer.evaluation.comparing import Reconstruction
 from explorer.memory import ON_LINUX, peak_memory
+from explorer.upsamplers import streaming
+from explorer.upsamplers.streaming import averaged_back
 from explorer.views import measures
-from explorer.views.measures import Measures, Trouble, averaged_back, measure, stream
+from explorer.views.measures import Measures, Trouble, measure, stream
 
 
 def mean_cosine(made, target):
@@ -79,7 +81,7 @@ def test_reconstruction_is_what_evaluate_reports(session, options, photo):
     ("method", "rows"), [("bilinear", 1), ("jafar", 4), ("featup", 16), ("anyup", 61)]
 )
 def test_consistency_averages_every_cell_whatever_the_bands(options, monkeypatch, method, rows):
-    monkeypatch.setattr("explorer.session.BAND_BYTES", rows * 7 * 73 * 4)
+    monkeypatch.setattr("explorer.upsamplers.streaming.BAND_BYTES", rows * 7 * 73 * 4)
     session = TinySession()
     resampler = session.resampler(options(), "tiny", method).resampler
     whole = resampler.features()[0].numpy()
@@ -169,6 +171,6 @@ def test_pairs_come_one_by_one_and_only_once(options, monkeypatch):
 
 def test_pooling_weights_are_those_of_adaptive_pooling():
     values = torch.randn(1, 1, 61, 1)
-    shares = measures._row_shares(10, 61)
+    shares = streaming._row_shares(10, 61)
     pooled = F.adaptive_avg_pool2d(values, (10, 1))
     assert torch.allclose(shares @ values[0, 0], pooled[0, 0], atol=1e-6)

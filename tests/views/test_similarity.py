@@ -114,7 +114,7 @@ def test_a_photo_matches_itself(session, options, photo):
 
 
 def test_norms_are_streamed_in_bands(options, monkeypatch):
-    monkeypatch.setattr("explorer.session.BAND_BYTES", 7 * 73 * 4 * 5)
+    monkeypatch.setattr("explorer.upsamplers.streaming.BAND_BYTES", 7 * 73 * 4 * 5)
     session = TinySession(budget_bytes=2**20)
     assert isinstance(session, Session)
     for method in ("featup", "anyup"):

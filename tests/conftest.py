@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,3 +75,28 @@ def chromium_path() -> str:
 def examples() -> Path:
     """The folder of example photos."""
     return Path(__file__).parent.parent / "assets" / "examples"
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[..., str]]:
+    """``serve(demo, **launch_options)`` runs a ``gr.Blocks`` in a thread, returns its address."""
+    running = []
+
+    def start(demo: Any, **options: Any) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        demo.launch(
+            server_name="127.0.0.1",
+            server_port=port,
+            prevent_thread_lock=True,
+            ssr_mode=False,
+            quiet=True,
+            **options,
+        )
+        running.append(demo)
+        return f"http://127.0.0.1:{port}/"
+
+    yield start
+    for demo in running:
+        demo.close()

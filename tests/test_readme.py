@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -115,26 +114,14 @@ def test_the_upsampler_to_start_from_is_one():
     assert not names["MyResampler"].__abstractmethods__
 
 
-@pytest.fixture
-def address():
+@pytest.fixture(scope="module")
+def address(serve):
     """The app, served on a free port."""
     pytest.importorskip("gradio")
     from explorer.session import Session
     from explorer.ui.layout import build
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    demo = build(Session("cpu"))
-    demo.launch(
-        server_name="127.0.0.1",
-        server_port=port,
-        prevent_thread_lock=True,
-        ssr_mode=False,
-        quiet=True,
-    )
-    yield f"http://127.0.0.1:{port}"
-    demo.close()
+    return serve(build(Session("cpu"))).rstrip("/")
 
 
 def test_the_client_example_talks_to_the_app(address, place, monkeypatch, capsys):

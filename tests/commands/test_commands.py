@@ -1,20 +1,11 @@
 """The command line: figures, listings, errors in one line."""
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from explorer.__main__ import build_parser, main
 from explorer.figure import read_recipe
 from explorer.image import open_photo
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory):
-    path = tmp_path_factory.mktemp("photos") / "small photo.png"
-    blocks = np.random.default_rng(2).integers(0, 255, (4, 6, 3), dtype=np.uint8)
-    Image.fromarray(blocks.repeat(24, 0).repeat(24, 1)).save(path)
-    return path
 
 
 def figure(photo, out, *more):

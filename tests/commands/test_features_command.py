@@ -22,14 +22,6 @@ SMALL = ["--input-size", "96", "--output-size", "72", "--device", "cpu"]
 OUTPUT = (48, 72)
 
 
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory):
-    path = tmp_path_factory.mktemp("photos") / "small photo.png"
-    blocks = np.random.default_rng(2).integers(0, 255, (4, 6, 3), dtype=np.uint8)
-    Image.fromarray(blocks.repeat(24, 0).repeat(24, 1)).save(path)
-    return path
-
-
 def features(*arguments):
     return main(["features", *map(str, arguments)])
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,45 +24,16 @@ LOCAL = {"127.0.0.1", "localhost", "", None}  # data: and blob: addresses have n
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def chromium(chromium_path: str) -> Iterator[Any]:
     """A headless Chromium; without one tests skip, or fail where CI is set."""
-    absent = pytest.fail if os.environ.get("CI") else pytest.skip
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        absent("no Chromium on the PATH")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        absent("playwright is not installed")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("playwright is not installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="module")
-def serve() -> Iterator[Callable[..., str]]:
-    """``serve(demo, **launch_options)`` runs a ``gr.Blocks`` in a thread, returns its address."""
-    running = []
-
-    def start(demo: Any, **options: Any) -> str:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        demo.launch(
-            server_name="127.0.0.1",
-            server_port=port,
-            prevent_thread_lock=True,
-            ssr_mode=False,
-            quiet=True,
-            **options,
-        )
-        running.append(demo)
-        return f"http://127.0.0.1:{port}/"
-
-    yield start
-    for demo in running:
-        demo.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,26 +9,13 @@ from PIL import Image
 gr = pytest.importorskip("gradio")
 
 from explorer.image import open_photo  # noqa: E402
-from explorer.session import Options, Session  # noqa: E402
-from explorer.ui import layout  # noqa: E402
+from explorer.session import Options  # noqa: E402
 from explorer.ui.choices import backbone_choices, example_photos, upsampler_choices  # noqa: E402
 from explorer.ui.settings import Settings  # noqa: E402
 from explorer.views import VIEWS  # noqa: E402
 
 SMALL = "?example=cat&input_size=128&output_size=112&upsamplers=nearest,bilinear,jbu,anyup"
 DONE = "#status .status.done"
-
-
-@pytest.fixture(scope="module")
-def session():
-    return Session("cpu", allow_network=False)
-
-
-@pytest.fixture(scope="module")
-def address(serve, session):
-    demo = layout.build(session)
-    demo.queue(max_size=32, default_concurrency_limit=1)
-    return serve(demo, css=layout.CSS, strict_cors=True, max_file_size="32mb")
 
 
 @pytest.fixture

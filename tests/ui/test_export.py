@@ -17,7 +17,6 @@ from explorer.image import open_photo  # noqa: E402
 from explorer.probes import Stroke  # noqa: E402
 from explorer.reproduce import Shown, figure_recipe, restore  # noqa: E402
 from explorer.session import Session  # noqa: E402
-from explorer.ui import layout  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.ui.export_canvas import Drawn, read_drawn  # noqa: E402
 from explorer.ui.export_fields import (  # noqa: E402
@@ -224,13 +223,6 @@ def test_panels_with_an_error_are_not_kept(session, options):
 
 
 # ---------------------------------------------------------------- the page
-
-
-@pytest.fixture(scope="module")
-def address(serve, session):
-    demo = layout.build(session)
-    demo.queue(max_size=32, default_concurrency_limit=1)
-    return serve(demo, css=layout.CSS, strict_cors=True, max_file_size="32mb")
 
 
 def test_the_endpoint_gives_a_file_with_its_recipe(address, session, options):

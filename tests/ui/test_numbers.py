@@ -10,8 +10,7 @@ gr = pytest.importorskip("gradio")
 from explorer.findings.passages import Code, Fold, Grid, Heading, Words, plain  # noqa: E402
 from explorer.image import open_photo  # noqa: E402
 from explorer.memory import Peak  # noqa: E402
-from explorer.session import Options, Session  # noqa: E402
-from explorer.ui import layout  # noqa: E402
+from explorer.session import Options  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.ui.numbers import (  # noqa: E402
     bytes_text,
@@ -24,11 +23,6 @@ from explorer.ui.tabs.numbers import measured  # noqa: E402
 from explorer.views.measures import Cost, Measures, Trouble, measure  # noqa: E402
 
 SMALL = "?example=cat&input_size=128&output_size=96&upsamplers=nearest,bilinear,anyup"
-
-
-@pytest.fixture(scope="module")
-def session():
-    return Session("cpu", allow_network=False)
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +89,6 @@ def test_units():
         "150 MB",
         "2.50 GB",
     ]
-
-
-@pytest.fixture(scope="module")
-def address(serve, session):
-    demo = layout.build(session)
-    demo.queue(max_size=32, default_concurrency_limit=1)
-    return serve(demo, css=layout.CSS, strict_cors=True)
 
 
 @pytest.mark.browser

@@ -14,8 +14,8 @@ from explorer.core import ExplorerError  # noqa: E402
 from explorer.image import open_photo  # noqa: E402
 from explorer.probes import Stroke  # noqa: E402
 from explorer.probes.strokes import dump_strokes, load_strokes  # noqa: E402
-from explorer.session import Options, Session  # noqa: E402
-from explorer.ui import layout, scribble, scribble_files, scribble_panels  # noqa: E402
+from explorer.session import Options  # noqa: E402
+from explorer.ui import scribble, scribble_files, scribble_panels  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.ui.grid import STATIC  # noqa: E402
 from explorer.ui.scribble import canvas_value, read_painted, read_picked  # noqa: E402
@@ -40,11 +40,6 @@ EVIL = "<img src=x onerror=window.hacked=1>${window.hacked=2}{{x}}`"
 FACE = Stroke("face", BLUE, ((0.4, 0.4), (0.5, 0.6)), 0.03)
 WALL = Stroke("wall", SAND, ((0.05, 0.05), (0.05, 0.9)), 0.02)
 METHODS = ("nearest", "bilinear")
-
-
-@pytest.fixture(scope="module")
-def session():
-    return Session("cpu", allow_network=False)
 
 
 @pytest.fixture(scope="module")
@@ -198,13 +193,6 @@ def test_scripts_and_styles_survive_gradio():
 
 
 # ---- the page
-
-
-@pytest.fixture(scope="module")
-def address(serve, session):
-    demo = layout.build(session)
-    demo.queue(max_size=32, default_concurrency_limit=1)
-    return serve(demo, css=layout.CSS, strict_cors=True, max_file_size="32mb")
 
 
 def test_the_endpoint_gives_panels_and_label_maps(address, session, options):

@@ -16,7 +16,6 @@ from explorer.hub import checkpoints  # noqa: E402
 from explorer.image import open_photo  # noqa: E402
 from explorer.probes import load_probe, predict_together, probe_rows  # noqa: E402
 from explorer.session import Options, Session  # noqa: E402
-from explorer.ui import layout  # noqa: E402
 from explorer.ui.charts import chart  # noqa: E402
 from explorer.ui.events import stream  # noqa: E402
 from explorer.ui.settings import Settings  # noqa: E402
@@ -27,18 +26,6 @@ from explorer.views import VIEWS  # noqa: E402
 SIZES = {"input_size": 128, "output_size": 96}
 PROBE = "camvid_efficientnet_lite0"
 DONE = "#status .status.done"
-
-
-@pytest.fixture(scope="module")
-def session():
-    return Session("cpu", allow_network=False)
-
-
-@pytest.fixture(scope="module")
-def address(serve, session):
-    demo = layout.build(session)
-    demo.queue(max_size=32, default_concurrency_limit=1)
-    return serve(demo, css=layout.CSS, strict_cors=True, max_file_size="32mb")
 
 
 @pytest.fixture

@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float)
     parser.add_argument("--guidance", help="sides to draw the guidance size from, e.g. 56,56,112")
     parser.add_argument("--consistency-size", type=int)
+    parser.add_argument(
+        "--basis-scale", type=float, help="AnyUp: how much larger its filters start and step"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, help="folder for half-precision features")
     parser.add_argument("--cache-gib", type=float, default=8.0)
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     names = tuple(args.backbone.split(","))
     changes = {"backbones": names, "seed": args.seed}
-    for key in ("steps", "batch", "lr", "consistency_size"):
+    for key in ("steps", "batch", "lr", "consistency_size", "basis_scale"):
         if getattr(args, key) is not None:
             changes[key] = getattr(args, key)
     if args.guidance:

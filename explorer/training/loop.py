@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from explorer.core import ExplorerError, WeightsError
 from explorer.feature_cache import FeatureCache
 from explorer.training.log import Progress, RunLog, plot
+from explorer.training.optimiser import enlarge, make_optimiser, pace
 from explorer.training.photos import PhotoFolder
 from explorer.training.recipe import Recipe
 from explorer.training.step import Sampler, Step
@@ -96,6 +97,8 @@ class Trainer:
             raise ExplorerError(f"{kind.title} is built for one width: train one per backbone")
         if init is not None:
             start_from(self.upsampler, init)
+        else:
+            enlarge(self.upsampler, recipe.basis_scale)
         objective = Objective(self.upsampler, recipe, channels)
         optimiser = make_optimiser(recipe, objective)
         self.objective, self.optimiser = self.accelerator.prepare(objective, optimiser)
@@ -151,7 +154,7 @@ class Trainer:
             recipe, backbone, self.folder, self.cache, self.sampler(number), number, self.device
         )
         for group in self.optimiser.param_groups:
-            group["lr"] = recipe.lr * pace(recipe, number)
+            group["lr"] = recipe.lr * group["times"] * pace(recipe, number)
         self.objective.train()
         losses = self.objective(data)
         weights = dict(recipe.terms)
@@ -252,29 +255,6 @@ def start_from(upsampler: torch.nn.Module, path: Path) -> None:
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"the run cannot start from {path.name}: {reason}") from None
-
-
-def make_optimiser(recipe: Recipe, objective: torch.nn.Module) -> torch.optim.Optimizer:
-    """Return the recipe's optimiser over all learned parameters."""
-    kinds = {"adamw": torch.optim.AdamW, "nadam": torch.optim.NAdam}
-    if recipe.optimiser not in kinds:
-        raise ExplorerError(f"there is no optimiser {recipe.optimiser!r}; choose adamw or nadam")
-    decay = 0.0 if recipe.optimiser == "nadam" else recipe.weight_decay
-    return kinds[recipe.optimiser](
-        objective.parameters(), lr=recipe.lr, betas=recipe.betas, weight_decay=decay
-    )
-
-
-def pace(recipe: Recipe, step: int) -> float:
-    """Return the share of the learning rate at ``step``: warm-up, then constant or a cosine to
-    zero.
-    """
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    if not recipe.decay:
-        return 1.0
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 def comparable(recipe: dict) -> dict:

@@ -15,7 +15,10 @@ class Recipe:
     ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all
     terms but the first run only each n-th step. ``guidance`` are the sides, in pixels, the guidance
     image is drawn from, repeated to weigh them. ``init`` is the sha256 of the weights the run
-    started from.
+    started from. ``basis_scale`` multiplies the first values and the learning rate of AnyUp's
+    filters: unit-length features give responses of about 0.001, so at the usual scale the softmax
+    over the filters is flat and the keys hardly know the features until the filters have grown a
+    hundredfold, which takes longer than a small budget lasts.
     """
 
     method: str
@@ -41,6 +44,7 @@ class Recipe:
     consistency_size: int = 224
     seed: int = 0
     clip: float = 1.0
+    basis_scale: float = 1.0
     init: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,6 +95,7 @@ BUDGETS = {
         | {
             "variants": 1,
             "crops": 2,
+            "basis_scale": 300.0,
             "terms": (
                 ("views", 1.0),
                 ("crops", 1.0),

@@ -13,8 +13,9 @@ from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.feature_cache import FeatureCache, cached_features
 from explorer.training import loop, validation
 from explorer.training.log import read_log
-from explorer.training.loop import Places, Trainer, pace
+from explorer.training.loop import Places, Trainer
 from explorer.training.losses import feature_loss
+from explorer.training.optimiser import enlarge, make_optimiser, pace
 from explorer.training.photos import PhotoFolder, View, photo_paths, split
 from explorer.training.recipe import recipe
 from explorer.training.step import Sampler, jittered
@@ -220,6 +221,28 @@ def test_learning_rate_warms_up_and_decays():
     values = [pace(made, n) for n in range(100)]
     assert values[0] == pytest.approx(0.1) and max(values) == pytest.approx(1.0)
     assert values[99] < 0.01 and values[30] > values[60]
+
+
+def test_larger_filters_let_the_keys_see_the_features():
+    given = F.normalize(torch.randn(1, 48, 8, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+
+    def contrast(scale: float) -> float:
+        torch.manual_seed(0)
+        upsampler = UPSAMPLERS.create("anyup", qk_dim=16, feature_layer="paper")
+        enlarge(upsampler, scale)
+        described = upsampler.key_features_encoder[0](given)
+        return (described.std(dim=(2, 3)) / described.mean(dim=(2, 3))).mean().item()
+
+    assert contrast(1.0) < 1e-3 and contrast(300.0) > 0.05
+
+
+def test_larger_filters_step_further():
+    made = recipe("anyup", "small", **(TINY | {"basis_scale": 40.0}))
+    upsampler = UPSAMPLERS.create("anyup", qk_dim=16)
+    groups = make_optimiser(made, upsampler).param_groups
+    (large,) = (group for group in groups if group["times"] == 40.0)
+    assert [p is upsampler.key_features_encoder[0].basis for p in large["params"]] == [True]
+    assert sum(len(group["params"]) for group in groups) == len(list(upsampler.parameters()))
 
 
 def test_recipes_and_terms_nobody_knows(backbone):

@@ -279,13 +279,24 @@ def settled(page, act):
     )
 
 
-def drag(page, start, end):
+def resting(page, stage):
+    """Wait until previews have stopped pushing the stage around; return its box."""
+    box, before = stage.bounding_box(), None
+    while box != before:
+        page.wait_for_timeout(400)
+        box, before = stage.bounding_box(), box
+    return box
+
+
+def drag(page, start, end, meanwhile="0"):
+    """Drag between two (row, column) fractions of the stage; run a script half-way."""
     stage = page.locator("#export-boxes .ex-stage")
     stage.scroll_into_view_if_needed()
-    box = stage.bounding_box()
+    box = resting(page, stage)
     points = [(box["x"] + c * box["width"], box["y"] + r * box["height"]) for r, c in (start, end)]
     page.mouse.move(*points[0])
     page.mouse.down()
+    page.evaluate(meanwhile)
     page.mouse.move(*points[1], steps=4)
     page.mouse.up()
 
@@ -325,7 +336,9 @@ def test_draw_a_box_and_download_every_kind_of_file(page, tmp_path):
     assert boxes.count() == 0
     start, end = (0.3, 0.35), (0.62, 0.8)
     settled(page, lambda: drag(page, start, end))
-    settled(page, lambda: drag(page, (0.4, 0.5), (0.5, 0.55)))  # inside the box: it moves
+    taller = "document.querySelector('#export-preview').style.paddingTop = '90px'"
+    # Inside the box: it moves, also when the preview above grows under the pointer.
+    settled(page, lambda: drag(page, (0.4, 0.5), (0.5, 0.55), taller))
     wanted = (0.4, 0.72, 0.4, 0.85)
     assert page.get_by_label("Zoom boxes").is_checked()
     for _ in range(20):  # a preview that was under way may have come before the last drag's

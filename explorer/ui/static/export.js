@@ -9,7 +9,10 @@ const root = element.querySelector(".fx");
 root.classList.add("ex");
 const LEAST = 0.02; // of the picture: anything smaller is a click
 const state = { boxes: [], active: -1, serial: null, frame: [1, 1], limit: 0, colors: [] };
-let gesture = null; // {at, anchor} draws or resizes a box, {at, from, box} moves it
+// {at, anchor} draws or resizes a box, {at, from, box} moves it. The stage is where it was at the
+// start: a preview above that arrives meanwhile may push it up or down.
+let gesture = null;
+let under = null; // the stage's rectangle at the start
 let told = "[]"; // what the server knows
 let later = 0;
 
@@ -26,7 +29,7 @@ const readout = root.appendChild(make("div", "ex-readout"));
 Object.defineProperty(root, "boxes", { get: () => state.boxes, configurable: true });
 
 function pointOf(event) {
-	const { left, top, width, height } = stage.getBoundingClientRect();
+	const { left, top, width, height } = under;
 	const snap = (part, side) => Math.round(clamp(part, 0, 1) * side) / side;
 	const [rows, cols] = state.frame;
 	return [snap((event.clientY - top) / height, rows), snap((event.clientX - left) / width, cols)];
@@ -49,6 +52,7 @@ function moved([r0, r1, c0, c1], down, right) {
 stage.addEventListener("pointerdown", (event) => {
 	if (event.button !== 0 || !picture.src) return;
 	event.preventDefault();
+	under = stage.getBoundingClientRect();
 	const point = pointOf(event);
 	const at = Number(event.target.closest(".ex-box")?.dataset.at ?? -1);
 	const corner = event.target.dataset.corner;

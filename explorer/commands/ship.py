@@ -19,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", type=int, default=80)
     parser.add_argument("--photos", type=int, help="score on the first N held-out photos only")
     parser.add_argument("--guidance", type=int, default=448, help="side of the guidance, pixels")
+    parser.add_argument("--labelled", type=Path, help="folder with label maps: sharpness at use")
+    parser.add_argument("--labels", help="its folder of label maps, e.g. labels13")
+    parser.add_argument("--labelled-photos", type=int, default=12)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--notes", default="")
     parser.add_argument("--device")
@@ -28,15 +31,18 @@ def run(args: argparse.Namespace) -> int:
     """Write checkpoint and card; return 0."""
     from explorer.backbones import load_backbone
     from explorer.core import pick_device
+    from explorer.datasets import open_dataset
     from explorer.feature_cache import FeatureCache
     from explorer.loading import load_upsampler
     from explorer.training.photos import photo_paths, split
+    from explorer.training.sharpness import label_scores
     from explorer.training.shipping import read_run, scores, ship
 
     found = read_run(args.weights)
     recipe = found["recipe"]
     train, held_out = split(photo_paths(args.data), args.held_out)
     device = pick_device(args.device)
+    labelled = open_dataset(args.labelled, "labels", args.labels) if args.labelled else None
     scored, width = {}, None
     for name in args.backbones.split(",") if args.backbones else recipe["backbones"]:
         base, _, stage = name.partition(":")
@@ -56,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
         photos = held_out[: args.photos]
         cache = FeatureCache(args.cache)
         scored[name] = scores(upsampler, backbone, photos, cache, progress, args.guidance)
+        if labelled:
+            number = args.labelled_photos
+            scored[name] |= label_scores(upsampler, backbone, labelled, number, cache, progress)
         print(f"\n{name}: {scored[name]}")
     target = ship(
         args.weights,

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float)
     parser.add_argument("--guidance", help="sides to draw the guidance size from, e.g. 56,56,112")
     parser.add_argument("--consistency-size", type=int)
+    parser.add_argument("--every", type=int, help="all terms but the first only each N-th time")
     parser.add_argument(
         "--basis-scale", type=float, help="AnyUp: how much larger its filters start and step"
     )
@@ -35,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validate-photos", type=int, default=16)
     parser.add_argument(
         "--validate-guidance", type=int, default=112, help="guidance side at validation, pixels"
+    )
+    parser.add_argument(
+        "--rope-scale", type=float, help="how much higher position frequencies start"
     )
     parser.add_argument("--save-seconds", type=float, default=120.0)
     parser.add_argument("--cpu", action="store_true", help="ignore any GPU")
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
     names = tuple(args.backbone.split(","))
     changes = {"backbones": names, "seed": args.seed}
-    for key in ("steps", "batch", "lr", "consistency_size", "basis_scale"):
+    for key in ("steps", "batch", "lr", "consistency_size", "every", "basis_scale", "rope_scale"):
         if getattr(args, key) is not None:
             changes[key] = getattr(args, key)
     if args.guidance:

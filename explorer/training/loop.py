@@ -98,7 +98,7 @@ class Trainer:
         if init is not None:
             start_from(self.upsampler, init)
         else:
-            enlarge(self.upsampler, recipe.basis_scale)
+            enlarge(self.upsampler, recipe.basis_scale, recipe.rope_scale)
         objective = Objective(self.upsampler, recipe, channels)
         optimiser = make_optimiser(recipe, objective)
         self.objective, self.optimiser = self.accelerator.prepare(objective, optimiser)

@@ -9,6 +9,7 @@ import torch
 from explorer.core import ExplorerError
 from explorer.training.recipe import Recipe
 from explorer.upsamplers.anyup import FeatureAgnostic
+from explorer.upsamplers.layers import RoPE
 
 
 def filters(module: torch.nn.Module) -> list[torch.nn.Parameter]:
@@ -16,11 +17,14 @@ def filters(module: torch.nn.Module) -> list[torch.nn.Parameter]:
     return [part.basis for part in module.modules() if isinstance(part, FeatureAgnostic)]
 
 
-def enlarge(upsampler: torch.nn.Module, scale: float) -> None:
-    """Multiply fresh filters by the recipe's ``basis_scale``."""
+def enlarge(upsampler: torch.nn.Module, basis_scale: float, rope_scale: float = 1.0) -> None:
+    """Multiply fresh filters and position frequencies by the recipe's scales."""
     with torch.no_grad():
         for basis in filters(upsampler):
-            basis.mul_(scale)
+            basis.mul_(basis_scale)
+        for part in upsampler.modules():
+            if isinstance(part, RoPE):
+                part.freqs.mul_(rope_scale)
 
 
 def make_optimiser(recipe: Recipe, objective: torch.nn.Module) -> torch.optim.Optimizer:

@@ -14,11 +14,15 @@ class Recipe:
 
     ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all
     terms but the first run only each n-th step. ``guidance`` are the sides, in pixels, the guidance
-    image is drawn from, repeated to weigh them. ``init`` is the sha256 of the weights the run
-    started from. ``basis_scale`` multiplies the first values and the learning rate of AnyUp's
-    filters: unit-length features give responses of about 0.001, so at the usual scale the softmax
-    over the filters is flat and the keys hardly know the features until the filters have grown a
-    hundredfold, which takes longer than a small budget lasts.
+    image is drawn from, repeated to weigh them. ``fine_size`` is the output and guidance side of
+    the terms grid_consistency and image_consistency, which see the first ``fine_photos`` of a
+    batch. ``init`` is the sha256 of the weights the run started from.
+
+    ``basis_scale`` multiplies the first values and the learning rate of AnyUp's filters:
+    unit-length features give responses of about 0.001, so at the usual scale the softmax over the
+    filters is flat and the keys hardly know the features until the filters have grown a
+    hundredfold, which takes longer than a small budget lasts. ``rope_scale`` multiplies the first
+    position frequencies, of which the highest turns once across the whole image.
     """
 
     method: str
@@ -42,9 +46,12 @@ class Recipe:
     jitters: int = 5
     every: int = 1
     consistency_size: int = 224
+    fine_size: int = 112
+    fine_photos: int = 2
     seed: int = 0
     clip: float = 1.0
     basis_scale: float = 1.0
+    rope_scale: float = 1.0
     init: str | None = None
 
     def to_dict(self) -> dict[str, Any]:

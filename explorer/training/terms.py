@@ -132,6 +132,26 @@ def input_consistency(objective: Objective, step: Step) -> Tensor:
     return feature_loss(F.adaptive_avg_pool2d(made, given.shape[-2:]), given)
 
 
+@TERMS.register("grid_consistency")
+def grid_consistency(objective: Objective, step: Step) -> Tensor:
+    """Full-size features upsampled and pooled back to their grid against themselves: input
+    consistency (2510.12764) at the grid and pixel density of use, not only at those of training.
+    """
+    made, _, _ = objective.kept("fine", lambda: _fine(objective, step))
+    given = step.target[: len(made)]
+    return feature_loss(F.adaptive_avg_pool2d(made, given.shape[-2:]), given)
+
+
+@TERMS.register("image_consistency")
+def image_consistency(objective: Objective, step: Step) -> Tensor:
+    """The photo's colours, averaged to the grid and upsampled with the weights that carry features,
+    against the photo: mean absolute difference. Keeps weights near and on the right side of edges,
+    which far smaller factors in training do not ask for. The principle is 2511.16301's.
+    """
+    _, made, photo = objective.kept("fine", lambda: _fine(objective, step))
+    return (made - photo).abs().mean()
+
+
 @TERMS.register("multiview")
 def multiview(objective: Objective, step: Step) -> Tensor:
     """Upsampled features, jittered and brought down again, against features of the jittered image
@@ -188,6 +208,21 @@ def _half(step: Step) -> Tensor:
 def _crop_prediction(objective: Objective, step: Step) -> Tensor:
     cells = step.recipe.image // step.backbone.stride
     return objective.upsampler(step.guidance, _half(step), (cells, cells))
+
+
+def _fine(objective: Objective, step: Step) -> tuple[Tensor, Tensor, Tensor]:
+    """Return features and colours (B, C, S, S), (B, 3, S, S) upsampled alike, and the photo."""
+    if not objective.upsampler.convex:
+        raise ExplorerError(
+            "grid_consistency and image_consistency need weights that every channel shares: "
+            "jafar's or anyup's"
+        )
+    photo = resize(step.images[: step.recipe.fine_photos], (step.recipe.fine_size,) * 2)
+    features = step.target[: len(photo)]
+    colours = F.adaptive_avg_pool2d(photo, features.shape[-2:])
+    resampler = objective.upsampler.prepare(photo, features, tuple(photo.shape[-2:]))
+    made = resampler.apply(torch.cat([features, colours], dim=1))
+    return made[:, :-3], made[:, -3:], photo
 
 
 def _stack_output(objective: Objective, step: Step, side: int) -> tuple[Tensor, Tensor]:

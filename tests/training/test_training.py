@@ -7,9 +7,11 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
+from explorer.datasets import open_dataset
 from explorer.feature_cache import FeatureCache, cached_features
 from explorer.training import loop, validation
 from explorer.training.log import read_log
@@ -18,6 +20,7 @@ from explorer.training.losses import feature_loss
 from explorer.training.optimiser import enlarge, make_optimiser, pace
 from explorer.training.photos import PhotoFolder, View, photo_paths, split
 from explorer.training.recipe import recipe
+from explorer.training.sharpness import label_scores
 from explorer.training.step import Sampler, jittered
 from explorer.training.terms import TERMS, Objective
 from explorer.upsamplers import UPSAMPLERS
@@ -284,3 +287,31 @@ def test_two_processes_equal_one_with_twice_the_batch(photos, tmp_path):
     assert len(found["one"]) == 3
     assert found["two"] == pytest.approx(found["one"], rel=2e-3)
     assert json.dumps(found["one"])
+
+
+def test_labels_survive_sharp_weights_better_than_blurred_ones(backbone, tmp_path):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    labels = (torch.arange(64)[:, None] // 24 + torch.arange(96) // 40).to(torch.uint8)
+    colours = torch.tensor([[200, 30, 30], [30, 200, 30], [30, 30, 200], [90, 90, 90], [9, 9, 9]])
+    for name in ("a", "b", "c", "d", "e"):
+        Image.fromarray(labels.numpy()).save(tmp_path / "labels" / f"{name}.png")
+        pixels = colours[labels.long()].to(torch.uint8).numpy()
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{name}.png")
+    dataset = open_dataset(tmp_path, "labels", "labels")
+
+    class Blurred(UPSAMPLERS.get("bilinear")):
+        def prepare(self, image, features, output_size=None):
+            small = F.adaptive_avg_pool2d(features, 2)
+            made = super().prepare(image, small, output_size)
+            carry = made.apply
+            made.apply = lambda cells, rows=None: carry(F.adaptive_avg_pool2d(cells, 2), rows)
+            return made
+
+    found = {}
+    for method in (UPSAMPLERS.create("jbu"), Blurred()):
+        method.register_parameter("somewhere", torch.nn.Parameter(torch.zeros(1)))
+        scores = label_scores(method, backbone, dataset, 1, FeatureCache(None))
+        found[type(method).__name__] = scores["labels"] - scores["labels_bilinear"]
+    assert scores["labelled_photos"] == 1 and scores["labels_bilinear"] > 0.9
+    assert found["Blurred"] < -0.05 < max(found.values())

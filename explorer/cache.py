@@ -64,6 +64,12 @@ class Cache:
                     self._making.pop(key, None)
         return value
 
+    def forget(self, key: Hashable) -> None:
+        """Forget one entry, if it is kept."""
+        with self._lock:
+            if key in self._entries:
+                self._drop(key)
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

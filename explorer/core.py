@@ -100,6 +100,7 @@ class Panel:
 
     ``image`` is (H, W, 3) uint8 RGB. ``rectangle`` (row0, row1, col0, col1) and ``marker`` (row,
     col) are fractions of the picture's height and width, so that they survive any scaling.
+    ``queried`` is False if the query is a point of another photo.
     ``cells`` (h, w) are numbers of the coarse grid, such as weights, to read off under a pointer.
     ``origin`` says whose weights made it ("published", "trained here", "untrained",
     "training-free", ...). ``recipe`` is JSON-serialisable and names what is needed to make the same
@@ -116,6 +117,7 @@ class Panel:
     colorbar: Colorbar | None = None
     rectangle: tuple[float, float, float, float] | None = None
     marker: tuple[float, float] | None = None
+    queried: bool = True
     cells: np.ndarray | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None

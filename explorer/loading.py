@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,10 @@ def load_upsampler(
     kind = UPSAMPLERS.get(name)
     if channels is None and backbone is not None and kind.trained and not kind.agnostic:
         channels = load_backbone(backbone, stage, "cpu", pretrained=False).dim
-    loaded = None
+    loaded, absent = None, False
     if kind.trained and checkpoint != UNTRAINED:
         if checkpoint is None:
-            loaded = _best(name, backbone, stage, channels, allow_network)
+            loaded, absent = _best(name, backbone, stage, channels, allow_network)
         else:
             loaded = load(checkpoint, allow_network=allow_network)
     upsampler = _build(kind, loaded, channels, options or {})
@@ -62,19 +63,23 @@ def load_upsampler(
         upsampler.checkpoint, upsampler.digest = upsampler.origin, upsampler.origin
     else:
         _fill(upsampler, loaded, backbone)
+    upsampler.stand_in_since = time.monotonic() if absent else None
     return upsampler.eval().requires_grad_(False).to(pick_device(device))
 
 
 def _best(
     name: str, backbone: str | None, stage: str | None, channels: int | None, allow_network: bool
-) -> Loaded | None:
-    """Return the first row that can be had, best fit first; None if there is none at all."""
+) -> tuple[Loaded | None, bool]:
+    """Return the first row that can be had, best fit first (None if there is none at all), and
+    whether a better one was absent.
+    """
+    absent = False
     for row in find(name, backbone, stage, channels):
         try:
-            return load(row, allow_network=allow_network)
+            return load(row, allow_network=allow_network), absent
         except AbsentWeightsError:  # a damaged or tampered file is said, not skipped
-            continue
-    return None
+            absent = True
+    return None, absent
 
 
 def _build(

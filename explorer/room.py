@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 
 from explorer import proc
+from explorer.allocation import give_back_freed_memory
 from explorer.core import ExplorerError
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ def require(needed: int, what: str, device: torch.device, release: Callable[[], 
     if free is None or needed + RESERVE <= free:
         return
     release()
+    give_back_freed_memory()
     free = free_bytes(device)
     if free is None or needed + RESERVE <= free:
         return

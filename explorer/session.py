@@ -30,6 +30,7 @@ T = TypeVar("T")
 DEFAULT_BUDGET = 2 * 2**30
 MODEL_BUDGET = 3 * 2**30
 FEATURES = ("features",)  # the tag under which all channels of a pair are kept
+STAND_IN_SECONDS = 300.0  # then weights that could not be had are asked for again
 TINY = 1e-12  # a feature shorter than this has no direction
 
 
@@ -89,9 +90,10 @@ class Session:
         wanted = options.checkpoints.get(name)
         self.limits.check_checkpoint(name, wanted)
         check_time()
-        return self.models.get(
-            ("upsampler", name, backbone, wanted),
-            lambda: load_upsampler(
+        key = ("upsampler", name, backbone, wanted)
+
+        def make() -> Upsampler:
+            return load_upsampler(
                 name,
                 model.name,
                 wanted,
@@ -99,8 +101,14 @@ class Session:
                 stage=None if ":" not in backbone else model.stage,
                 channels=model.dim,
                 allow_network=self.allow_network,
-            ),
-        )
+            )
+
+        made = self.models.get(key, make)
+        since = made.stand_in_since
+        if since is not None and time.monotonic() - since > STAND_IN_SECONDS:
+            self.models.forget(key)
+            made = self.models.get(key, make)
+        return made
 
     def features(self, options: Options, backbone: str) -> FeatureMap:
         """Return the coarse features (1, C, h, w) of the photo at the input size."""

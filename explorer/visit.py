@@ -44,6 +44,12 @@ def during(visit: Visit) -> Iterator[None]:
         _VISIT.reset(token)
 
 
+def seconds_left() -> float | None:
+    """Return how long the request may still take, at least 0; None without a limit."""
+    until = _VISIT.get().until
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
 def check_time() -> None:
     """Raise TooSlowError if the request's time is up; called before every slow step."""
     visit = _VISIT.get()

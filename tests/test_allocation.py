@@ -22,6 +22,22 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+RELEASE = """
+import torch
+from explorer.allocation import keep_freed_memory
+from explorer.room import TooLargeError, require, resident_bytes
+assert keep_freed_memory()
+cache = [torch.ones(2**18) for _ in range(256)]  # 1 MiB each
+before = resident_bytes()
+cache.clear()
+print((before - resident_bytes()) >> 20)
+try:
+    require(2**60, "a test", torch.device("cpu"), cache.clear)
+except TooLargeError:
+    print((before - resident_bytes()) >> 20)
+"""
+
+
 def faults(how: str) -> int:
     found = subprocess.run(
         [sys.executable, "-c", SCRIPT, how], capture_output=True, text=True, timeout=120, check=True
@@ -32,3 +48,12 @@ def faults(how: str) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has these settings")
 def test_large_tensors_reuse_pages():
     assert faults("keep") * 4 < faults("plain")  # a heap that grows once may fault one of eight
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has these settings")
+def test_what_a_cache_released_is_given_back_where_memory_is_short():
+    found = subprocess.run(
+        [sys.executable, "-c", RELEASE], capture_output=True, text=True, timeout=120, check=True
+    )
+    kept, given_back = map(int, found.stdout.split())
+    assert kept < 64 and given_back > 192

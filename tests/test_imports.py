@@ -12,9 +12,9 @@ ROOT = Path(__file__).parent.parent
 # Lowest first; a unit may import from lower layers only, so members of one layer never meet.
 # A new file or folder in explorer/ gets its place here.
 LAYERS = (
-    ("allocation", "core", "proc"),
+    ("allocation", "core", "oklab", "proc"),
     ("costs", "memory", "room", "visit"),
-    ("batch", "cache", "citations", "decoding", "tensor_files"),
+    ("batch", "cache", "citations", "decoding", "tensor_files", "trouble"),
     ("command_line", "image"),
     ("datasets", "hub", "options"),
     ("backbones", "probes", "upsamplers"),

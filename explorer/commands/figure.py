@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from explorer.core import Panel
     from explorer.figure import FigureStyle
     from explorer.image import Photo
-    from explorer.reproduce import Shown
+    from explorer.reproduce import Restored, Shown
     from explorer.session import Options, Session
 
 HELP = "figures of photos: backbones by upsamplers; or one again from its recipe"
@@ -83,6 +83,7 @@ class Plan:
     recipe: dict[str, Any]
     style: FigureStyle | None
     remarks: tuple[str, ...] = ()
+    restored: Restored | None = None  # of a recipe
 
 
 def run(args: argparse.Namespace) -> int:
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
         def plan(photo: Photo) -> Plan:
             made = restore(figure, photo, session, second, files)
-            return Plan(made.options, made.views, made.recipe, made.style, made.remarks)
+            return Plan(made.options, made.views, made.recipe, made.style, made.remarks, made)
 
         styled = None
     else:
@@ -118,8 +119,8 @@ def run(args: argparse.Namespace) -> int:
             cited.update(dict.fromkeys((*made.options.backbones, *made.options.upsamplers)))
             if not args.force and made_before(target, made):
                 return False, made.remarks
-            write_figure(session, made, styled, target)
-            return True, made.remarks
+            said = write_figure(session, made, styled, target)
+            return True, (*made.remarks, *said)
         finally:
             session.results.clear()  # the next photo shares none of it
 
@@ -247,13 +248,20 @@ def write_figure(
     plan: Plan,
     styled: Callable[[list[Panel]], FigureStyle] | None,
     target: Path,
-) -> None:
-    """Compute a plan's panels and write the figure, atomically; raises ExplorerError."""
+) -> list[str]:
+    """Compute a plan's panels and write the figure, atomically; return remarks on its panels.
+
+    Raises:
+        ExplorerError: a panel has no picture, unless it had none in the figure of the recipe.
+    """
     from explorer.batch import part_file
     from explorer.figure import panels_zip, render
     from explorer.reproduce import complete, figure_panels
 
-    panels = complete(figure_panels(session, plan.options, plan.views))
+    panels = figure_panels(session, plan.options, plan.views)
+    remarks = plan.restored.compared(panels) if plan.restored else []
+    if not plan.restored:
+        complete(panels)
     style = styled(panels) if plan.style is None else plan.style
     kind = target.suffix.lower().lstrip(".")
     if kind == "zip":
@@ -262,6 +270,7 @@ def write_figure(
         data = render(panels, style, kind, plan.recipe)
     with part_file(target) as part:
         part.write_bytes(data)
+    return remarks
 
 
 def _value(text: str) -> Any:

@@ -156,18 +156,21 @@ def panels_zip(
     """Return a zip of every panel as a lossless PNG at its native resolution, and how to set them.
 
     Holds ``panels/NN-row-column.png`` (each with the recipe inside), ``figure.tex`` with one
-    subfigure per panel, ``recipe.json`` and ``citations.bib``. Panels with an error are left out.
-    Identical bytes for identical input. Raises ExplorerError like ``render``.
+    subfigure per panel, ``recipe.json`` and ``citations.bib``. Panels with an error have no
+    picture; every recipe names them. Identical bytes for identical input. Raises ExplorerError
+    like ``render``.
     """
     style, recipe = style or FigureStyle(), recipe or {}
     grid = arrange(panels, style)
+    failed = [panel for panel in panels if panel.error is not None]
     entries: list[tuple[str, bytes]] = []
     files: dict[tuple[int, int], str] = {}
     for index, (key, panel) in enumerate(sorted(grid.cells.items()), start=1):
         if panel.error is None:
             files[key] = f"panels/{_file_name(index, panel)}"
-            entries.append((files[key], _panel_png(panel, envelope([panel], style, recipe))))
-    everything = json.loads(envelope(grid.shown(), style, recipe))
+            text = envelope([panel, *failed], style, recipe)
+            entries.append((files[key], _panel_png(panel, text)))
+    everything = json.loads(envelope([*grid.shown(), *failed], style, recipe))
     texts = {
         "figure.tex": _snippet(grid, files, style),
         "recipe.json": json.dumps(everything, indent=2, sort_keys=True) + "\n",

@@ -32,7 +32,9 @@ def to_json(value: Any) -> str:
 
 
 def envelope(panels: Sequence[Panel], style: FigureStyle, recipe: Mapping[str, Any]) -> str:
-    """Return what travels in a figure: the recipe, the style, and each panel's own recipe."""
+    """Return what travels in a figure: the recipe, the style, and each panel's own recipe or the
+    error it shows instead of a picture.
+    """
     text = to_json(
         {
             "format": FORMAT,
@@ -45,6 +47,7 @@ def envelope(panels: Sequence[Panel], style: FigureStyle, recipe: Mapping[str, A
                     "column": panel.column,
                     "origin": panel.origin,
                     "recipe": dict(panel.recipe),
+                    **({"error": panel.error} if panel.error else {}),
                 }
                 for panel in panels
             ],

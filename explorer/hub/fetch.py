@@ -17,6 +17,7 @@ from explorer.core import WeightsError
 from explorer.hub.network import Progress, no_disk, offline, reachable
 from explorer.hub.places import digest
 from explorer.hub.rows import AbsentWeightsError
+from explorer.hub.waiting import awaited
 
 METADATA_SECONDS = 5.0
 PAUSES = (0.5, 1.5)  # before each further try when the server says 429 or 5xx
@@ -58,22 +59,23 @@ def hub_file(
         )
     if not reachable([constants.ENDPOINT]):
         raise AbsentWeightsError(
-            f"{what} is not cached and {constants.ENDPOINT} cannot be reached; connect and try "
-            "again, or put the file "
-            "there by hand"
+            f"{what} ({repo}/{file}) is not cached and {constants.ENDPOINT} cannot be reached; try "
+            "again once it can be"
         )
-    for pause in (*PAUSES, None):
-        try:
-            path, etag = _download(repo, file, revision, force, progress)
-            break
-        except (
-            Exception
-        ) as error:  # the client's network errors have had different classes in each major version
-            if pause is None or not _passing(error):
-                raise _sentence(error, repo, file, what, alternative) from None
-            time.sleep(pause)
-    _check_etag(path, etag, what)
-    return path
+
+    def fetch(progress: Progress | None) -> Path:
+        for pause in (*PAUSES, None):
+            try:
+                path, etag = _download(repo, file, revision, force, progress)
+                break
+            except Exception as error:  # the client's network errors differ between its versions
+                if pause is None or not _passing(error):
+                    raise _sentence(error, repo, file, what, alternative) from None
+                time.sleep(pause)
+        _check_etag(path, etag, what)
+        return path
+
+    return awaited((repo, file, revision), what, fetch, progress)
 
 
 def cached_hub_file(repo: str, file: str, revision: str | None = None) -> Path | None:
@@ -172,8 +174,8 @@ def _sentence(error: Exception, repo: str, file: str, what: str, alternative: st
     status = getattr(getattr(error, "response", None), "status_code", None)
     why = f"HTTP {status}" if status else type(error).__name__
     return AbsentWeightsError(
-        f"{what} could not be downloaded from {page} ({why}); nothing of it is used, and a further "
-        "try resumes it"
+        f"{what} could not be downloaded from {page} ({why}); nothing of it is used, "
+        "try again later"
     )
 
 

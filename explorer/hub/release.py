@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from explorer.core import WeightsError
 from explorer.hub.network import Progress, no_disk, offline, reachable
 from explorer.hub.rows import AbsentWeightsError
+from explorer.hub.waiting import awaited
 
 READ_SECONDS = 10.0
 PAUSES = (0.5, 1.0, 2.0)
@@ -52,18 +53,22 @@ def release_file(
             "again, or put "
             f"{url} there by hand: {target}"
         )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+
+    def fetch(progress: Progress | None) -> Path:
         from huggingface_hub.utils import WeakFileLock
 
-        with WeakFileLock(f"{target}.lock"):
-            if not target.is_file():
-                _download(url, target, what, size, progress)
-    except OSError as error:
-        raise no_disk(error, target.parent) or WeightsError(
-            f"{what} could not be stored in {target.parent}: {error}"
-        ) from None
-    return target
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with WeakFileLock(f"{target}.lock"):
+                if not target.is_file():
+                    _download(url, target, what, size, progress)
+        except OSError as error:
+            raise no_disk(error, target.parent) or WeightsError(
+                f"{what} could not be stored in {target.parent}: {error}"
+            ) from None
+        return target
+
+    return awaited(url, what, fetch, progress)
 
 
 def _download(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -63,11 +63,13 @@ def figure_panels(session: Session, options: Options, views: Sequence[Shown]) ->
     return panels
 
 
-def complete(panels: list[Panel]) -> list[Panel]:
-    """Return the panels; raise ExplorerError with the first error that one of them carries."""
-    failed = next((panel for panel in panels if panel.error), None)
-    if failed:
-        raise ExplorerError(f"{failed.row}, {failed.column}: {failed.error}")
+def complete(panels: Sequence[Panel], excused: Collection[tuple[str, str]] = ()) -> Sequence[Panel]:
+    """Return the panels; raise ExplorerError with the first error that one of them carries, but
+    for panels whose (row, column) is ``excused``.
+    """
+    for panel in panels:
+        if panel.error and (panel.row, panel.column) not in excused:
+            raise ExplorerError(f"{panel.row}, {panel.column}: {panel.error}")
     return panels
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from explorer.core import ExplorerError
+from explorer.core import ExplorerError, Panel
 from explorer.figure import FigureStyle, read_figure
 from explorer.hub.resolution import is_path
 from explorer.image import Photo
-from explorer.reproduce.recipe import TWO_PHOTOS, Shown, figure_recipe
+from explorer.reproduce.recipe import TWO_PHOTOS, Shown, complete, figure_recipe
 from explorer.session import Options, Session
 from explorer.views import VIEWS
 
@@ -24,13 +24,34 @@ Key = tuple[str, str, str]  # backbone, "upsampler" or "probe" or "", its name
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """What a recipe stands for; ``remarks`` say, a sentence each, what is not as it was."""
+    """What a recipe stands for; ``remarks`` say, a sentence each, what is not as it was.
+
+    ``failed`` are the figure's panels without a picture: (row, column) to the sentence why.
+    """
 
     options: Options
     views: tuple[Shown, ...]
     style: FigureStyle
     recipe: dict[str, Any]
     remarks: tuple[str, ...]
+    failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def compared(self, panels: Sequence[Panel]) -> list[str]:
+        """Return a sentence for every panel that failed then or fails now.
+
+        Raises:
+            ExplorerError: a panel fails now that had a picture in the figure.
+        """
+        said = []
+        for panel in complete(panels, self.failed):
+            was = self.failed.get((panel.row, panel.column))
+            where = f"{panel.row}, {panel.column}"
+            if panel.error:
+                then = "as in the figure" if panel.error == was else f"then: {_said(was)}; now"
+                said.append(f"no picture of {where}, {then}: {panel.error}")
+            elif was is not None:
+                said.append(f"{where} has a picture now and had none then: {_said(was)}")
+        return said
 
 
 def open_figure(path: Path) -> dict[str, Any]:
@@ -92,7 +113,7 @@ def restore(
     remarks += _other_versions(recipe.get("versions"), made["versions"])
     if remarks:
         made["remarks"] = list(remarks)
-    return Restored(options, views, style, made, tuple(remarks))
+    return Restored(options, views, style, made, tuple(remarks), _failed(figure))
 
 
 # --- what is no longer as it was ---
@@ -179,6 +200,16 @@ def _other_versions(then: Any, now: Mapping[str, str]) -> list[str]:
 
 
 # --- reading settings that may come from anybody ---
+
+
+def _failed(figure: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """Return the panels that carry an error; entries that make no sense are left out."""
+    found = {}
+    for entry in figure.get("panels", ()):
+        match entry:
+            case {"row": str(row), "column": str(column), "error": str(sentence)}:
+                found[row, column] = sentence
+    return found
 
 
 def _broken(what: str) -> ExplorerError:

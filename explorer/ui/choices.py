@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from huggingface_hub import constants
+
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
 from explorer.hub import checkpoints, local_file
 from explorer.hub.network import offline, reachable
@@ -14,7 +16,6 @@ from explorer.upsamplers import UPSAMPLERS
 from explorer.views.base import method_title
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
-HUB = "https://huggingface.co"
 MULTI_STAGES = (("blocks.4", "112 ch"), ("multi", "624 ch"))
 
 
@@ -40,7 +41,7 @@ def backbone_choices() -> tuple[list[tuple[str, str]], list[str]]:
             there.append((f"{title} · cached", name))
             continue
         if network is None:
-            network = not offline() and bool(reachable([HUB]))
+            network = not offline() and bool(reachable([constants.ENDPOINT]))
         if network:
             there.append((f"{title} · downloads on first use", name))
         else:

@@ -19,7 +19,7 @@ from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
 from explorer.views import View
 from explorer.views.base import method_title
-from explorer.views.rows import RowView, coarse_grids
+from explorer.views.rows import PHOTO, RowView, coarse_grids
 
 log = logging.getLogger(__name__)
 POINTED = ("attention", "similarity", "probe")  # the views that show something about the query
@@ -29,42 +29,56 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     """Wire the page: the address is read once, then every change runs the grid again."""
 
     def run(photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
-        chosen = _with_example(page.settings(*values), photo)
-        link = "?" + chosen.query_string()
+        chosen = page.settings(*values)
         try:
             view, options = page.view(*values), page.options(photo, *values)
         except Exception as error:
-            yield gr.skip(), trouble(error, log), link, chosen.query
+            yield gr.skip(), trouble(error, log)
             return
-        for grid, status in stream(session, view, options, chosen):
-            yield grid, status, link, chosen.query
+        yield from stream(session, view, options, chosen)
 
-    def pick(picked: Any, photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def pick(picked: Any, tab: str, photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
         try:
             click = read_click(picked)
         except ExplorerError as error:
             yield gr.skip(), trouble(error, log), gr.skip(), gr.skip()
             return
         values = ((click.row, click.col), *values[1:])
+        yield gr.skip(), gr.skip(), values[0], link(tab, photo, *values)
         if page.settings(*values).view in POINTED:
-            yield from run(photo, *values)
-            return
-        chosen = _with_example(page.settings(*values), photo)
-        yield gr.skip(), gr.skip(), "?" + chosen.query_string(), chosen.query
+            for shown in run(photo, *values):
+                yield *shown, gr.skip(), gr.skip()
+
+    def link(tab: str, photo: str | None, *values: Any) -> str:
+        name = Path(photo).stem if photo else None
+        example = name if name in choices.example_photos() else None
+        chosen = replace(page.settings(*values), example=example, tab=tab)
+        return "?" + chosen.query_string()
+
+    def opened(event: gr.SelectData) -> Any:
+        return next((tab.id for tab in page.tabs.children if tab.label == event.value), gr.skip())
 
     def restore(request: gr.Request) -> tuple[Any, ...]:
         found = Settings.parse(dict(request.query_params))
         examples = choices.example_photos()
         name = found.example if found.example in examples else next(iter(examples), None)
-        return (str(examples[name]) if name else None, *page.values(found))
+        photo = str(examples[name]) if name else None
+        return gr.Tabs(selected=found.tab), found.tab, photo, *page.values(found)
 
-    outputs = [page.grid, page.status, page.link, page.query]
+    outputs = [page.grid, page.status]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    demo.load(restore, None, page.inputs(), **quiet)  # the photo it sets starts the first run
+    # the photo it sets starts the first run
+    demo.load(restore, None, [page.tabs, page.tab, *page.inputs()], **quiet)
     # Not "clear": it comes before the value has gone.
     changed = [page.photo.change, page.second.change, *page.changes()]
     gr.on(changed, run, page.inputs(), outputs, trigger_mode="always_last", **quiet)
-    on_pick(page.grid, pick, page.inputs(), outputs, api_visibility="private")
+    page.tabs.select(opened, None, page.tab, **quiet)
+    # Apart from the run, which would end with the link of when it began.
+    linked = [page.photo.change, *page.changes(), page.query.change, page.tab.change]
+    latest = {"trigger_mode": "always_last", "queue": False}
+    gr.on(linked, link, [page.tab, *page.inputs()], page.link, **latest, **quiet)
+    picks = [*outputs, page.query, page.link]
+    on_pick(page.grid, pick, [page.tab, *page.inputs()], picks, api_visibility="private")
 
 
 def stream(
@@ -72,12 +86,20 @@ def stream(
 ) -> Iterator[tuple[dict[str, Any] | Any, dict[str, str]]]:
     """Yield (grid value, status) as panels become ready; errors become one sentence."""
     panels: dict[tuple[str, str], Panel] = {}
+    grid = None
     try:
         for panel in view.stream(session, options):
             panels[panel.row, panel.column] = panel
-            yield show(session, view, options, panels, chosen)
+            grid, status = show(session, view, options, panels, chosen)
+            yield grid, status
     except Exception as error:
-        yield gr.skip(), trouble(error, log)
+        yield settled(grid) if grid else gr.skip(), trouble(error, log)
+
+
+def settled(grid: dict[str, Any]) -> dict[str, Any]:
+    """Return the grid with nothing in it that looks as if somebody still worked on it."""
+    known = {key: cell for key, cell in grid["panels"].items() if "origin" in cell}
+    return grid | {"panels": {key: cell | {"pending": False} for key, cell in known.items()}}
 
 
 def show(
@@ -92,6 +114,7 @@ def show(
     methods = [method_title(name) for name in wanted]
     titles = {column: _method(column, methods) for _, column in panels}
     lead = list(dict.fromkeys(column for _, column in panels if titles[column] is None))
+    lead.sort(key=lambda column: column != PHOTO)  # a row that failed may have none
     rows = list(dict.fromkeys(row for row, _ in panels))
     failed = {row for (row, column), p in panels.items() if p.error and titles[column] is None}
     ready = {
@@ -113,7 +136,7 @@ def show(
         query=chosen.query,
         pending=waiting,
         columns=[*lead, *columns],
-        grids=coarse_grids(session, options, rows),
+        grids=coarse_grids(session, options, rows, failed),
         output_size=options.output,
     )
     return value, _status(session, options, panels, waiting, len(rows))
@@ -144,8 +167,3 @@ def _status(
     text = f"{done} panels at {height}×{width} on {session.device.type}"
     colours = next((p.recipe["pca"] for p in panels.values() if "pca" in p.recipe), "")
     return {"text": f"{text} · {colours}" if colours else text, "kind": "done"}
-
-
-def _with_example(chosen: Settings, photo: str | None) -> Settings:
-    name = Path(photo).stem if photo else None
-    return replace(chosen, example=name if name in choices.example_photos() else None)

@@ -109,7 +109,7 @@ def grid_value(
 
     Args:
         panels: In any order; of two with the same row and column the later one is shown.
-        query: (row, col) fractions in [0, 1] of the fixed point, drawn in every panel.
+        query: (row, col) fractions in [0, 1] of the fixed point, drawn in every panel of its photo.
         selected: ``panel_key`` of the panel to highlight.
         pending: (row, column) labels still being computed; one that also has a panel shows that
             panel dimmed.
@@ -187,6 +187,7 @@ def _describe(panel: Panel) -> dict[str, Any]:
         "colorbar": _colorbar(panel.colorbar) if panel.colorbar else None,
         "rectangle": [float(part) for part in panel.rectangle] if panel.rectangle else None,
         "marker": [float(part) for part in panel.marker] if panel.marker else None,
+        "queried": panel.queried,
         "cells": _cells(panel),
         "error": panel.error,
     }

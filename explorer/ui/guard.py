@@ -23,7 +23,8 @@ from explorer.ui.status import trouble
 from explorer.visit import Visit, during
 
 WORK = "work"  # the queue of all events that compute
-LIGHT_AT_ONCE, FEW = 8, 2  # events with few inputs and no photo only rearrange the page
+# Events with few inputs and no photo, and those outside the queue, only rearrange the page.
+LIGHT_AT_ONCE, FEW = 8, 2
 log = logging.getLogger(__name__)
 
 
@@ -40,7 +41,7 @@ def protect(demo: gr.Blocks, request_seconds: float, at_once: int = 1) -> None:
     for event in demo.fns.values():
         if event.fn is None:
             continue
-        heavy = _computes(event.inputs)
+        heavy = event.queue is not False and _computes(event.inputs)
         event.concurrency_id = WORK if heavy else f"light-{event._id}"
         event.concurrency_limit = at_once if heavy else LIGHT_AT_ONCE
         name = event.api_name if isinstance(event.api_name, str) else event.fn.__name__

@@ -32,33 +32,39 @@ def build(session: Session) -> gr.Blocks:
             "column. Methods of a row share one basis and one colour scale.</p>",
             elem_id="page-head",
         )
-        query = gr.State(None)  # here, because Gradio counts every child of Tabs as a tab
+        # States stand here, because Gradio counts every child of Tabs as a tab.
+        query, opened = gr.State(None), gr.State(defaults.tab)
         with gr.Row(elem_id="page-body"):
             with gr.Column(scale=0, min_width=300, elem_id="page-settings"):
                 photo, fields, checkpoints = _settings_column(defaults)
-            with gr.Column(scale=1, min_width=480, elem_id="page-main"), gr.Tabs(elem_id="tabs"):
-                with gr.Tab("Panels", id="panels"):
-                    viewed, second = view_bar.build(defaults)
-                    status = status_line("status")
-                    grid = panel_grid("grid")
-                    link = gr.Textbox(
-                        label="Permalink (settings; the photo only if it is an example)",
-                        interactive=False,
-                        buttons=["copy"],
-                        elem_id="permalink",
-                    )
-                page = Page(
-                    photo,
-                    fields | viewed,
-                    checkpoints,
-                    second,
-                    query,
-                    grid,
-                    status,
-                    link,
+            with gr.Column(scale=1, min_width=480, elem_id="page-main"):
+                link = gr.Textbox(
+                    label="Permalink (settings; the photo only if it is an example)",
+                    interactive=False,
+                    buttons=["copy"],
+                    elem_id="permalink",
+                    render=False,
                 )
-                for tab in TABS:
-                    tab.build(page, session)
+                with gr.Tabs(elem_id="tabs") as tabs:
+                    with gr.Tab("Panels", id="panels"):
+                        viewed, second = view_bar.build(defaults)
+                        status = status_line("status")
+                        grid = panel_grid("grid")
+                    page = Page(
+                        photo,
+                        fields | viewed,
+                        checkpoints,
+                        second,
+                        query,
+                        grid,
+                        status,
+                        link,
+                        tabs,
+                        opened,
+                    )
+                    for tab in TABS:
+                        tab.build(page, session)
+                link.render()  # under every tab, for it names the open one
         events.connect(demo, page, session)
         api.expose(session)
         scribble_api.expose(session)
@@ -93,9 +99,9 @@ def _settings_column(
     if missing:
         with gr.Accordion(f"{len(missing)} backbones cannot be had now", open=False):
             gr.Markdown(
-                "Not cached here, and huggingface.co cannot be reached from this machine: "
+                "Not cached here, and the Hub could not be reached when this app started: "
                 + ", ".join(missing)
-                + "."
+                + ". Typed in by name, they are tried again."
             )
     upsamplers = gr.CheckboxGroup(
         choices.upsampler_choices(),

@@ -39,6 +39,8 @@ class Page:
     grid: gr.HTML
     status: gr.HTML
     link: gr.Textbox
+    tabs: gr.Tabs
+    tab: gr.State  # the id of the open one
 
     def inputs(self) -> list[gr.components.Component]:
         """Everything a run depends on, in the order ``settings`` and ``values`` keep."""

@@ -22,7 +22,9 @@ HEADS = ("mean", "0", "1", "2", "3")
 WINDOWS = ("checkpoint", "0.05", "0.1", "0.15", "0.2", "0.3", "0.5", "none")
 FIRST = "the first"  # of the chosen upsamplers
 VIEWS_ON_SCREEN = ("pca", "attention", "reach", "similarity", "difference", "probe")
+TABS_ON_SCREEN = ("panels", "compare", "scribble", "numbers", "export", "charts")  # their ids
 CHOICES = {
+    "tab": TABS_ON_SCREEN,
     "components": COMPONENTS,
     "head": HEADS,
     "window": WINDOWS,
@@ -56,6 +58,7 @@ class Settings:
     """
 
     example: str | None = None
+    tab: str = "panels"
     view: str = "pca"
     backbones: tuple[str, ...] = ("efficientnet_lite0",)
     upsamplers: tuple[str, ...] = ("bilinear", "jbu", "jafar", "anyup")

@@ -179,6 +179,7 @@ class Upsampler(nn.Module):
     linear: bool = True
     convex: bool = True
     space: str = "backbone"
+    stand_in_since: float | None = None  # monotonic: when better weights could not be had
 
     def __init__(self) -> None:
         super().__init__()

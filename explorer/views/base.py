@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
-from explorer.core import ExplorerError, Panel, Registry
+from explorer.core import Panel, Registry
 from explorer.session import Options, Session
+from explorer.trouble import sentence
 from explorer.upsamplers import UPSAMPLERS
 
+log = logging.getLogger(__name__)
 VIEWS: Registry[View] = Registry("view")
 
 
@@ -41,11 +44,9 @@ def method_title(name: str) -> str:
 
 
 def error_panel(row: str, column: str, size: tuple[int, int], error: Exception) -> Panel:
-    """Return a panel that carries a sentence instead of a picture."""
-    if not isinstance(error, ExplorerError):
-        raise error
+    """Return a panel that carries a sentence instead of a picture; see ``trouble.sentence``."""
     blank = np.full((*size, 3), 128, dtype=np.uint8)
-    return Panel(row, column, blank, error=str(error))
+    return Panel(row, column, blank, error=sentence(error, log))
 
 
 def photo_panel(session: Session, options: Options, row: str) -> Panel:

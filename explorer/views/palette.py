@@ -1,6 +1,6 @@
 """Every colour the views use: perceptual maps, a wheel of directions, classes, heat over a photo.
 
-Colours are built in OKLab (Ottosson, 2020), where equal steps look equal. Tables are (N, 3) uint8.
+Colours are built in OKLab, where equal steps look equal. Tables are (N, 3) uint8.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from explorer.core import Colorbar, ExplorerError
+from explorer.oklab import oklab_to_linear, oklab_to_rgb, rgb_to_oklab, seen_oklab
 
 STEPS = 256
 BAR = 65  # colours of a colour bar
@@ -18,62 +19,13 @@ WHEEL_PALE, WHEEL_FULL = 0.965, 0.68  # OKLab lightness in the middle and on the
 WHEEL_CHROMA = 0.18
 RED = np.deg2rad(29)  # the OKLab hue that points right
 
-_TO_CONES = np.array(
-    [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ]
-)
-_TO_LAB = np.array(
-    [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ]
-)
-_FROM_CONES, _FROM_LAB = np.linalg.inv(_TO_CONES), np.linalg.inv(_TO_LAB)
-
-# Dichromacy in linear RGB (Machado, Oliveira and Fernandes, 2009): protan, deutan, tritan.
-_DICHROMACY = np.array(
-    [
-        [[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]],
-        [[0.3673, 0.8607, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]],
-        [[1.2555, -0.0767, -0.1788], [-0.0784, 0.9308, 0.1476], [0.0047, 0.6914, 0.3039]],
-    ]
-)
-
-
-# --- OKLab ---
-
-
-def rgb_to_oklab(rgb: np.ndarray) -> np.ndarray:
-    """Return OKLab (..., 3) of sRGB (..., 3) in [0, 255]."""
-    return np.cbrt(_linear(rgb) @ _TO_CONES.T) @ _TO_LAB.T
-
-
-def oklab_to_rgb(lab: np.ndarray) -> np.ndarray:
-    """Return sRGB (..., 3) uint8 of OKLab (..., 3); what the screen cannot show is clipped."""
-    linear = np.clip(_linear_of(lab), 0, 1)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.round(255 * srgb).astype(np.uint8)
-
-
-def _linear(rgb: np.ndarray) -> np.ndarray:
-    srgb = np.asarray(rgb, float) / 255
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-
-
-def _linear_of(lab: np.ndarray) -> np.ndarray:
-    return (np.asarray(lab, float) @ _FROM_LAB.T) ** 3 @ _FROM_CONES.T
-
 
 def _into_gamut(lab: np.ndarray) -> np.ndarray:
     """Lower the chroma of (N, 3) colours until the screen can show them; lightness and hue stay."""
     low, high = np.zeros(len(lab)), np.ones(len(lab))
     for _ in range(24):
         middle = (low + high) / 2
-        linear = _linear_of(lab * np.stack([np.ones_like(middle), middle, middle], axis=1))
+        linear = oklab_to_linear(lab * np.stack([np.ones_like(middle), middle, middle], axis=1))
         fits = ((linear >= -1e-6) & (linear <= 1 + 1e-6)).all(axis=1)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return lab * np.stack([np.ones_like(low), low, low], axis=1)
@@ -189,9 +141,7 @@ def categorical(count: int) -> tuple[tuple[int, int, int], ...]:
     # Neither as dark as a shadow nor as pale as paper, nor grey like a photo without colour.
     usable = (lab[:, 0] > 0.40) & (lab[:, 0] < 0.91) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.07)
     rgb = rgb[usable]
-    linear = _linear(rgb)
-    seen = [linear, *(np.clip(linear @ m.T, 0, 1) for m in _DICHROMACY)]
-    labs = np.stack([np.cbrt(part @ _TO_CONES.T) @ _TO_LAB.T for part in seen])  # (4, N, 3)
+    labs = np.stack(list(seen_oklab(rgb).values()))  # (4, N, 3)
     chosen = [int(np.abs(rgb - np.array([0, 114, 189])).sum(axis=1).argmin())]
     nearest = np.full(len(rgb), np.inf)
     while len(chosen) < count:

@@ -57,18 +57,19 @@ class PCAView(View):
         """
         setting = Setting.of(options)
         for backbone in options.backbones:
+            label = backbone
             try:
                 label = row_label(session, backbone)
                 yield photo_panel(session, options, label)
                 basis, scale = self.basis(session, options, backbone, setting)
-            except ExplorerError as error:
-                yield error_panel(backbone, "Coarse", options.output, error)
+            except Exception as error:
+                yield error_panel(label, "Coarse", options.output, error)
                 continue
             yield self._coarse(session, options, backbone, label, setting)
             for method in options.upsamplers:
                 try:
                     yield from self._method(session, options, backbone, label, method, setting)
-                except ExplorerError as error:
+                except Exception as error:  # the other panels must come whatever happens
                     yield error_panel(label, method_title(method), options.output, error)
 
     def basis(

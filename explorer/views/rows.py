@@ -116,13 +116,19 @@ def row_label(session: Session, backbone: str) -> str:
 
 
 def coarse_grids(
-    session: Session, options: Options, rows: Collection[str] | None = None
+    session: Session,
+    options: Options,
+    rows: Collection[str] | None = None,
+    failed: Collection[str] = (),
 ) -> dict[str, tuple[int, int]]:
     """Return the (h, w) coarse grid by row label, of backbones that can be had; of ``rows`` only,
-    which stand in the order of the backbones, so that nothing is loaded before its turn.
+    which stand in the order of the backbones, so that nothing is loaded before its turn. ``failed``
+    names backbones that are not asked for again.
     """
     found = {}
     for backbone in options.backbones[: None if rows is None else len(rows)]:
+        if backbone in failed:
+            continue
         try:
             label = row_label(session, backbone)
             if rows is None or label in rows:
@@ -179,15 +185,16 @@ class RowView(View, Generic[M]):
         shared = choice(options, "scale", (SHARED, OWN)) == SHARED
         methods = self.methods(options)
         for backbone in options.backbones:
-            found: list[tuple[Place, M | ExplorerError]] = []
+            found: list[tuple[Place, M | Panel]] = []
+            label = backbone
             try:
                 title = row_label(session, backbone)
                 rows = [(title + tail, chosen) for tail, chosen in self.photos(options)]
                 for label, chosen in rows:
                     yield from self.opening(session, chosen, label)
                     session.features(chosen, backbone)
-            except ExplorerError as error:
-                yield error_panel(backbone, "Photo", options.output, error)
+            except Exception as error:
+                yield error_panel(label, PHOTO, options.output, error)
                 continue
             for label, chosen in rows:
                 for method in methods:
@@ -196,9 +203,10 @@ class RowView(View, Generic[M]):
                     try:
                         with torch.no_grad():
                             measured = self.measure(place)
-                    except ExplorerError as error:
-                        found.append((place, error))
-                        yield error_panel(label, self.column(place), place.size, error)
+                    except Exception as error:  # the other panels must come whatever happens
+                        panel = error_panel(label, self.column(place), place.size, error)
+                        found.append((place, panel))
+                        yield panel
                         continue
                     found.append((place, measured))
                     last = label == rows[-1][0] and method == methods[-1]
@@ -219,9 +227,9 @@ class RowView(View, Generic[M]):
                 panels[panel.row, panel.column] = panel
         return list(panels.values())
 
-    def _final(self, found: list[tuple[Place, M | ExplorerError]], shared: bool) -> Iterator[Panel]:
+    def _final(self, found: list[tuple[Place, M | Panel]], shared: bool) -> Iterator[Panel]:
         """Yield every method again in its order, errors too, drawn on the scale of all."""
-        good = [measured for _, measured in found if not isinstance(measured, ExplorerError)]
+        good = [measured for _, measured in found if not isinstance(measured, Panel)]
         if not good:
             return
         scale = self.scale(good)
@@ -232,8 +240,8 @@ class RowView(View, Generic[M]):
                 key = self.key(place, scale if shared else None)
                 if key is not None:
                     yield key
-            if isinstance(measured, ExplorerError):
-                yield error_panel(place.label, self.column(place), place.size, measured)
+            if isinstance(measured, Panel):  # of an error
+                yield measured
             else:
                 yield self.paint(place, measured, scale if shared else self.scale([measured]))
 

@@ -60,7 +60,8 @@ class SimilarityView(RowView[Similarity]):
         """Yield the photo, with the query if it is the query's."""
         for panel in super().opening(session, options, label):
             if options is not self.asked:
-                yield replace(panel, caption=f"{panel.caption} · best matches marked")
+                caption = f"{panel.caption} · best matches marked"
+                yield replace(panel, caption=caption, queried=False)
                 continue
             place = Place(session, options, "", label, "")
             row, col = place.query
@@ -109,6 +110,7 @@ class SimilarityView(RowView[Similarity]):
             metrics=tuple(shown),
             colorbar=palette.colorbar(palette.SEQUENTIAL, low, 1, "cosine with the query"),
             marker=((point[0] + 0.5) / height, (point[1] + 0.5) / width),
+            queried=here,
             recipe=place.recipe(
                 self.name,
                 query=list(Place(place.session, self.asked, "", "", "").query),

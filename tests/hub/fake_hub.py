@@ -26,7 +26,7 @@ class Fault:
 
 
 class FakeHub:
-    def __init__(self):
+    def __init__(self, port: int = 0):
         self.files: dict[str, bytes] = {}  # "/owner/repo/file" or "/release/file"
         self.faults: dict[str, list[Fault]] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
@@ -48,7 +48,7 @@ class FakeHub:
             def do_POST(self):
                 hub.accept(self)
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
@@ -132,9 +132,12 @@ class FakeHub:
         if kind in ("cut", "no-length") and fault.value:
             content = content[: fault.value]
         if kind == "slow":
-            for i in range(0, len(content), 4096):
-                request.wfile.write(content[i : i + 4096])
-                time.sleep(fault.value / 1000)
+            try:
+                for i in range(0, len(content), 4096):
+                    request.wfile.write(content[i : i + 4096])
+                    time.sleep(fault.value / 1000)
+            except ConnectionError:  # whoever asked was killed meanwhile
+                request.close_connection = True
         else:
             request.wfile.write(content)
         if kind in ("cut", "no-length"):

@@ -180,6 +180,7 @@ def test_bad_input_is_one_sentence_and_the_server_goes_on(client, tmp_path):
 def test_settings_survive_the_address_bar():
     chosen = Settings(
         example="cat",
+        tab="export",
         view="attention",
         backbones=("efficientnet_lite1", "efficientnet_lite0:multi"),
         upsamplers=("nearest", "jafar"),
@@ -195,7 +196,7 @@ def test_settings_survive_the_address_bar():
     )
     assert Settings.parse(chosen.query_string()) == chosen
     assert Settings().query_string() == ""
-    odd = Settings.parse("input_size=abc&percentile=&components=9-11&nonsense=1&upsamplers=")
+    odd = Settings.parse("input_size=abc&percentile=&components=9-11&nonsense=1&upsamplers=&tab=x")
     assert odd == Settings()
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
+from explorer.__main__ import main  # noqa: E402
 from explorer.admission import Limits  # noqa: E402
 from explorer.core import ExplorerError, Panel  # noqa: E402
 from explorer.figure import PRESETS, FigureStyle, Inset, figure_size, read_figure  # noqa: E402
@@ -42,6 +43,7 @@ from explorer.ui.export_figure import (  # noqa: E402
 )
 from explorer.ui.export_look import BOXES, DOCUMENT, PANELS, STYLE, SUGGEST, look  # noqa: E402
 from explorer.ui.settings import Settings  # noqa: E402
+from explorer.upsamplers import UPSAMPLERS  # noqa: E402
 
 SMALL = Settings(upsamplers=("bilinear", "anyup"), input_size=128, output_size=96)
 BOX = (0.25, 0.5, 0.5, 0.75)
@@ -189,6 +191,40 @@ def test_files_carry_the_recipe_and_the_preview_is_what_render_makes(session, op
     only = replace(style, columns=("Photo", "Coarse", "Bilinear"))
     assert "wimmer2025anyup" not in figure_file(shown, only, "bib").decode()
     assert file_name(options.photo, views, "pdf") == "coffee_pca.pdf"
+
+
+@pytest.mark.parametrize("kind", ["png", "zip"])
+def test_a_figure_with_a_failed_panel_is_made_again(session, tmp_path, monkeypatch, capsys, kind):
+    photo, out = example_photos()["coffee"], tmp_path / f"b.{kind}"
+    options = replace(SMALL, upsamplers=("nearest", "jbu")).options(open_photo(photo))
+    again = ["figure", "--recipe", str(tmp_path / f"a.{kind}"), "--photo", str(photo)]
+    again += ["--out", str(out), "--device", "cpu", "--force"]
+
+    def fail(patch, name, words):
+        def prepare(*_, **__):
+            raise ExplorerError(words)
+
+        patch.setattr(UPSAMPLERS.get(name), "prepare", prepare)
+
+    with monkeypatch.context() as patch:
+        fail(patch, "jbu", "JBU has no luck today")
+        made = content(session, options, views_of(SMALL, [], None, []))
+        first = figure_file(made, FigureStyle(dpi=60, metrics=False), kind)
+        (tmp_path / f"a.{kind}").write_bytes(first)
+        assert main(again) == 0
+        assert "Joint bilateral, as in the figure: JBU has no luck today" in capsys.readouterr().err
+        assert out.read_bytes() == first
+        fail(patch, "jbu", "another reason")
+        assert main(again) == 0
+        assert "then: JBU has no luck today; now: another reason" in capsys.readouterr().err
+    assert main(again) == 0
+    said = capsys.readouterr().err
+    assert "Joint bilateral has a picture now and had none then: JBU has no luck" in said
+    assert out.read_bytes() != first
+    fail(monkeypatch, "nearest", "no luck either")
+    out.unlink()
+    assert main(again) == 2 and not out.exists()
+    assert "Nearest: no luck either" in capsys.readouterr().err
 
 
 def test_what_a_reviewer_would_remark_on_is_said(shown):

@@ -62,7 +62,8 @@ def panels():
         )
         made.append(Panel(row, "AnyUp", coded(), origin="published", legend=(("sky", (1, 2, 3)),)))
         bar = Colorbar(math.nan, 1, "cosine", ((0, 0, 255), (255, 0, 0)))
-        made.append(Panel(row, "JAFAR", coded(), origin="untrained", colorbar=bar))
+        other = Panel(row, "JAFAR", coded(), origin="untrained", colorbar=bar, queried=False)
+        made.append(other)
     made[-1] = Panel(ROWS[1], "JAFAR", coded(), error=REASON)
     return made
 
@@ -320,6 +321,24 @@ def test_hover_moves_the_crosshair_in_every_panel(page):
     page.mouse.move(2, 2)
     page.wait_for_timeout(150)
     assert not any(cross["drawn"] for cross in page.evaluate(CROSSHAIRS))
+
+
+@pytest.mark.browser
+def test_the_query_is_not_drawn_in_another_photo(page):
+    page.mouse.click(*spot(stage(page, ROWS[0], "Photo"), 0.6, 0.7))
+    page.mouse.move(2, 2)
+    page.wait_for_timeout(150)
+    drawn = page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(
+            '#grid .fx-table .fx-card:not(.fx-blank) .fx-stage'
+        )].map(stage => {
+            const canvas = stage.querySelector('canvas + canvas');
+            const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            return [stage.dataset.key, data.some(part => part > 0)];
+        }))"""
+    )
+    assert len(drawn) == 8
+    assert [key for key, any_line in drawn.items() if not any_line] == [panel_key(ROWS[0], "JAFAR")]
 
 
 @pytest.mark.browser

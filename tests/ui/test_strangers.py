@@ -17,13 +17,13 @@ from starlette.middleware import Middleware  # noqa: E402
 
 from explorer.admission import Limits  # noqa: E402
 from explorer.session import Session  # noqa: E402
+from explorer.trouble import TROUBLE  # noqa: E402
 from explorer.ui import layout  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.ui.gateway import Gateway  # noqa: E402
 from explorer.ui.guard import protect  # noqa: E402
 from explorer.ui.page import AUTOMATIC, PLAIN, VIEWED  # noqa: E402
 from explorer.ui.settings import Settings  # noqa: E402
-from explorer.ui.status import TROUBLE  # noqa: E402
 
 FUZZ = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 EVIL = (

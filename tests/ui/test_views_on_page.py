@@ -18,7 +18,7 @@ from explorer.probes import load_probe, predict_together, probe_rows  # noqa: E4
 from explorer.session import Options, Session  # noqa: E402
 from explorer.ui.charts import chart  # noqa: E402
 from explorer.ui.events import stream  # noqa: E402
-from explorer.ui.settings import Settings  # noqa: E402
+from explorer.ui.settings import TABS_ON_SCREEN, Settings  # noqa: E402
 from explorer.ui.tabs.compare import PHOTO, compared, sides  # noqa: E402
 from explorer.upsamplers import UPSAMPLERS  # noqa: E402
 from explorer.views import VIEWS  # noqa: E402
@@ -156,7 +156,7 @@ def test_the_class_under_the_crosshair_is_the_one_the_evaluation_predicts(
 
 
 @pytest.mark.browser
-def test_tabs_keep_their_names_and_the_comparison_swipes(address, visit):
+def test_tabs_keep_their_names_and_the_link_opens_the_comparison(address, visit):
     start = "?example=cat&input_size=128&output_size=96&upsamplers=bilinear,jbu"
     page = visit(address + start, ready="#status .status")
     page.wait_for_selector(DONE, timeout=120_000)
@@ -165,4 +165,11 @@ def test_tabs_keep_their_names_and_the_comparison_swipes(address, visit):
     page.wait_for_selector("#apart .fx-stage", timeout=120_000)
     assert page.locator("#swipe .fx-handle").is_visible()
     assert [tab.inner_text() for tab in page.get_by_role("tab").all()] == names
-    assert len(set(names)) == len(names)
+    assert [name.lower() for name in names] == list(TABS_ON_SCREEN)
+    page.wait_for_function(
+        "document.querySelector('#permalink textarea, #permalink input').value.includes('tab=com')"
+    )
+    link = page.input_value("#permalink textarea, #permalink input")
+    again = visit(address + link, ready="#apart .fx-stage")
+    assert again.locator("#tabs [role=tab][aria-selected=true]").inner_text() == "Compare"
+    assert again.input_value("#permalink textarea, #permalink input") == link

@@ -96,6 +96,7 @@ def test_a_second_photo_has_its_own_row_and_best_match(session, options, other_p
         ("Tiny → others.png", "AnyUp"),
     ]
     assert panels[0].marker and not panels[1].marker
+    assert [panel.queried for panel in panels] == [True, False, True, True, False, False]
     for method, panel in (("bilinear", panels[4]), ("anyup", panels[5])):
         cosine = literal(session, chosen, chosen.with_photo(other_photo), method)
         best = np.unravel_index(cosine.argmax(), cosine.shape)

@@ -100,7 +100,8 @@ class Picture {
 		context.clearRect(0, 0, this.overlay.width, this.overlay.height);
 		if (!this.entry?.size || !this.overlay.width) return;
 		const pen = new Pen(context, this.placed, window.devicePixelRatio || 1);
-		const { hover, query } = this.state;
+		const { hover } = this.state;
+		const query = this.entry.queried === false ? null : this.state.query; // another photo's
 		if (this.entry.rectangle) pen.rectangle(this.entry.rectangle, LINES.window);
 		const [row, col] = this.entry.marker || [];
 		const marker = this.entry.marker && { row, col };

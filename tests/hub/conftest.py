@@ -60,7 +60,3 @@ def pickled():
         return buffer.getvalue()
 
     return save
-
-
-def same(one, other) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import torch
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -171,3 +173,8 @@ class FakeHub:
                     self.put(repo, entry["value"]["path"], content)
             answer = {"commitOid": COMMIT, "commitUrl": f"{self.url}/{repo}/commit/{COMMIT}"}
         self._send(request, 200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+
+def same(one, other) -> bool:
+    """Whether two states hold the same tensors."""
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)

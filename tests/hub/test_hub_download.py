@@ -7,8 +7,7 @@ import socket
 import time
 
 import pytest
-from conftest import same
-from fake_hub import COMMIT, Fault
+from fake_hub import COMMIT, Fault, same
 
 from explorer import hub
 from explorer.core import WeightsError

@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import same
-from fake_hub import COMMIT, Fault
+from fake_hub import COMMIT, Fault, same
 from safetensors.torch import save_file
 from test_cards_and_rows import ship
 

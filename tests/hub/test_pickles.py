@@ -13,7 +13,7 @@ from collections import OrderedDict, defaultdict
 
 import pytest
 import torch
-from conftest import same
+from fake_hub import same
 
 from explorer import hub
 from explorer.core import WeightsError

@@ -7,8 +7,7 @@ import hashlib
 import threading
 
 import pytest
-from conftest import same
-from fake_hub import Fault
+from fake_hub import Fault, same
 
 from explorer import hub
 from explorer.core import WeightsError

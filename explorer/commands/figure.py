@@ -259,9 +259,11 @@ def write_figure(
     from explorer.reproduce import complete, figure_panels
 
     panels = figure_panels(session, plan.options, plan.views)
-    remarks = plan.restored.compared(panels) if plan.restored else []
-    if not plan.restored:
+    if plan.restored:
+        remarks = plan.restored.compared(panels)
+    else:
         complete(panels)
+        remarks = []
     style = styled(panels) if plan.style is None else plan.style
     kind = target.suffix.lower().lstrip(".")
     if kind == "zip":

@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--basis-scale", type=float, help="AnyUp: how much larger its filters start and step"
     )
+    parser.add_argument(
+        "--rope-scale", type=float, help="how much higher position frequencies start"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, help="folder for half-precision features")
     parser.add_argument("--cache-gib", type=float, default=8.0)
@@ -36,9 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validate-photos", type=int, default=16)
     parser.add_argument(
         "--validate-guidance", type=int, default=112, help="guidance side at validation, pixels"
-    )
-    parser.add_argument(
-        "--rope-scale", type=float, help="how much higher position frequencies start"
     )
     parser.add_argument("--save-seconds", type=float, default=120.0)
     parser.add_argument("--cpu", action="store_true", help="ignore any GPU")

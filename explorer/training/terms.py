@@ -15,6 +15,7 @@ from explorer.training.augment import distort, soften
 from explorer.training.downsampler import AttentionDownsampler
 from explorer.training.losses import CRFLoss, feature_loss, uncertain_loss
 from explorer.training.recipe import Recipe
+from explorer.training.segments import segments
 from explorer.training.step import Step, jittered
 from explorer.upsamplers import Upsampler
 from explorer.upsamplers.featup import FeatUp
@@ -23,6 +24,7 @@ Term = Callable[["Objective", Step], Tensor]
 TERMS: Registry[Term] = Registry("loss term")
 PROJECTED = 30
 PAD = 20
+SEGMENTS = (16, 32, 64)
 
 
 class Objective(nn.Module):
@@ -137,7 +139,7 @@ def grid_consistency(objective: Objective, step: Step) -> Tensor:
     """Full-size features upsampled and pooled back to their grid against themselves: input
     consistency (2510.12764) at the grid and pixel density of use, not only at those of training.
     """
-    made, _, _ = objective.kept("fine", lambda: _fine(objective, step))
+    made = _fine(objective, step)["features"]
     given = step.target[: len(made)]
     return feature_loss(F.adaptive_avg_pool2d(made, given.shape[-2:]), given)
 
@@ -148,8 +150,19 @@ def image_consistency(objective: Objective, step: Step) -> Tensor:
     against the photo: mean absolute difference. Keeps weights near and on the right side of edges,
     which far smaller factors in training do not ask for. The principle is 2511.16301's.
     """
-    _, made, photo = objective.kept("fine", lambda: _fine(objective, step))
-    return (made - photo).abs().mean()
+    made = _fine(objective, step)
+    return (made["colours"] - made["photo"]).abs().mean()
+
+
+@TERMS.register("segment_consistency")
+def segment_consistency(objective: Objective, step: Step) -> Tensor:
+    """The share of each segment of the photo (by colour and place) in every cell, upsampled with
+    the weights that carry features, against the segments: cross-entropy. Ours: what keeping labels
+    asks for, without labels; the one term that faults reading far cells of a like colour.
+    """
+    made = _fine(objective, step)
+    right = made["shares"].gather(1, made["segments"][:, None])
+    return -right.clamp_min(1e-3).log().mean()
 
 
 @TERMS.register("multiview")
@@ -210,19 +223,37 @@ def _crop_prediction(objective: Objective, step: Step) -> Tensor:
     return objective.upsampler(step.guidance, _half(step), (cells, cells))
 
 
-def _fine(objective: Objective, step: Step) -> tuple[Tensor, Tensor, Tensor]:
-    """Return features and colours (B, C, S, S), (B, 3, S, S) upsampled alike, and the photo."""
+def _fine(objective: Objective, step: Step) -> dict[str, Tensor]:
+    return objective.kept("fine", lambda: _carry(objective, step))
+
+
+def _carry(objective: Objective, step: Step) -> dict[str, Tensor]:
+    """Upsample full-size features, and what the photo itself shows, with the same weights.
+
+    Returns:
+        ``features`` (B, C, S, S), ``colours`` (B, 3, S, S) and ``shares`` (B, K, S, S), all
+        upsampled from the grid; ``photo`` (B, 3, S, S) and ``segments`` (B, S, S), the truth of the
+        latter two.
+    """
     if not objective.upsampler.convex:
         raise ExplorerError(
-            "grid_consistency and image_consistency need weights that every channel shares: "
-            "jafar's or anyup's"
+            "grid_consistency, image_consistency and segment_consistency need weights that every "
+            "channel shares: jafar's or anyup's"
         )
     photo = resize(step.images[: step.recipe.fine_photos], (step.recipe.fine_size,) * 2)
     features = step.target[: len(photo)]
-    colours = F.adaptive_avg_pool2d(photo, features.shape[-2:])
+    found = {"photo": photo}
+    carried = [F.adaptive_avg_pool2d(photo, features.shape[-2:])]
+    if "segment_consistency" in dict(step.recipe.terms):
+        count = step.rng.choice(SEGMENTS)
+        found["segments"] = torch.stack([segments(p, count, step.number) for p in photo])
+        each = F.one_hot(found["segments"], count).permute(0, 3, 1, 2).to(photo)
+        carried.append(F.adaptive_avg_pool2d(each, features.shape[-2:]))
     resampler = objective.upsampler.prepare(photo, features, tuple(photo.shape[-2:]))
-    made = resampler.apply(torch.cat([features, colours], dim=1))
-    return made[:, :-3], made[:, -3:], photo
+    made = resampler.apply(torch.cat([features, *carried], dim=1))
+    names = ["features", "colours", "shares"][: 1 + len(carried)]
+    widths = [part.shape[1] for part in (features, *carried)]
+    return found | dict(zip(names, made.split(widths, dim=1), strict=True))
 
 
 def _stack_output(objective: Objective, step: Step, side: int) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,13 @@ POINTED = ("attention", "similarity", "probe")  # the views that show something 
 def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     """Wire the page: the address is read once, then every change runs the grid again."""
 
+    def rerun(shown: tuple[Any, ...] | None, *values: Any) -> Iterator[tuple[Any, ...]]:
+        if shown == values:  # one change can be told several times, as when a link is opened
+            yield gr.skip(), gr.skip(), gr.skip()
+            return
+        for grid, status in run(*values):
+            yield grid, status, values if status["kind"] == "done" else None
+
     def run(photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
         chosen = page.settings(*values)
         try:
@@ -71,7 +78,9 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     demo.load(restore, None, [page.tabs, page.tab, *page.inputs()], **quiet)
     # Not "clear": it comes before the value has gone.
     changed = [page.photo.change, page.second.change, *page.changes()]
-    gr.on(changed, run, page.inputs(), outputs, trigger_mode="always_last", **quiet)
+    shown = gr.State()
+    again = {"trigger_mode": "always_last"} | quiet
+    gr.on(changed, rerun, [shown, *page.inputs()], [*outputs, shown], **again)
     page.tabs.select(opened, None, page.tab, **quiet)
     # Apart from the run, which would end with the link of when it began.
     linked = [page.photo.change, *page.changes(), page.query.change, page.tab.change]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from explorer.training.losses import feature_loss
 from explorer.training.optimiser import enlarge, make_optimiser, pace
 from explorer.training.photos import PhotoFolder, View, photo_paths, split
 from explorer.training.recipe import recipe
+from explorer.training.segments import segments
 from explorer.training.sharpness import label_scores
 from explorer.training.step import Sampler, jittered
 from explorer.training.terms import TERMS, Objective
@@ -138,11 +140,20 @@ def test_the_cache_keeps_half_precision_under_its_limit(tmp_path, backbone):
     assert made.shape == (1, 112, 2, 2)
 
 
+AT_USE = (
+    ("grid_consistency", 0.5),
+    ("image_consistency", 1.0),
+    ("segment_consistency", 0.2),
+)
+
+
+@pytest.mark.parametrize("further", [(), AT_USE])
 @pytest.mark.parametrize("budget", ["small", "published"])
 @pytest.mark.parametrize("method", ["jafar", "anyup", "featup"])
-def test_every_term_of_every_recipe_learns(photos, backbone, tmp_path, method, budget):
+def test_every_term_of_every_recipe_learns(photos, backbone, tmp_path, method, budget, further):
     """Each term gives a finite loss whose gradient reaches the upsampler."""
     made = recipe(method, budget, backbones=("any",))
+    made = replace(made, terms=made.terms + further)
     names = [name for name, _ in made.terms]
     extra = {"options": tuple(dict(made.options).items())}
     if method != "featup":
@@ -152,6 +163,10 @@ def test_every_term_of_every_recipe_learns(photos, backbone, tmp_path, method, b
         run.recipe, backbone, run.folder, run.cache, run.sampler(0), 3, torch.device("cpu")
     )
     objective = run.objective.train()
+    if method == "featup" and further:
+        with pytest.raises(ExplorerError, match="every channel shares"):
+            objective(step)
+        return
     for name, value in objective(step).items():
         assert value.isfinite(), name
         grads = torch.autograd.grad(
@@ -159,6 +174,48 @@ def test_every_term_of_every_recipe_learns(photos, backbone, tmp_path, method, b
         )
         assert sum(g.abs().sum() for g in grads if g is not None) > 0, name
     assert set(names) <= set(TERMS)
+
+
+def test_segments_follow_colours_and_are_the_same_again():
+    photo = torch.zeros(3, 40, 60)
+    photo[:, :, 23:] = torch.tensor([0.9, 0.2, 0.1])[:, None, None]
+    found = segments(photo, 6, seed=3)
+    assert found.shape == (40, 60) and found.min() >= 0 and found.max() < 6
+    assert not set(found[:, :23].unique().tolist()) & set(found[:, 23:].unique().tolist())
+    assert torch.equal(found, segments(photo, 6, seed=3))
+    plain = segments(torch.full((3, 40, 60), 0.5), 6, seed=3)
+    assert len(plain.unique()) > 3, "without colours, places divide the photo"
+
+
+def test_segments_fault_reading_cells_of_a_like_colour_far_away(photos, backbone, tmp_path):
+    """One checkered photo: its colours come out right from any cell of the colour, its segments
+    only from near ones.
+    """
+    run = trainer(photos, backbone, tmp_path, terms=AT_USE, fine_size=64, every=1)
+    tiles = (torch.arange(64)[:, None] // 8 + torch.arange(64) // 8) % 2
+    photo = tiles.float().expand(2, 3, 64, 64)
+    step = loop.Step(
+        run.recipe, backbone, run.folder, run.cache, run.sampler(0), 0, torch.device("cpu")
+    )
+    step.images, step.target = photo, torch.rand(2, 112, 8, 8)
+
+    class Fixed(torch.nn.Module):
+        convex = True
+
+        def __init__(self, far):
+            super().__init__()
+            self.far = far
+
+        def prepare(self, image, features, output_size):
+            made = UPSAMPLERS.create("nearest").prepare(image, features, output_size)
+            carry = made.apply
+            made.apply = lambda cells: carry(cells.roll((4, 4), (2, 3)) if self.far else cells)
+            return made
+
+    near = Objective(Fixed(False), run.recipe, 112)(step)
+    far = Objective(Fixed(True), run.recipe, 112)(step)
+    assert far["image_consistency"] < 1e-6 and near["image_consistency"] < 1e-6
+    assert far["segment_consistency"] > 3 > 1 > near["segment_consistency"]
 
 
 def test_a_killed_run_goes_on_with_the_same_curve(photos, backbone, tmp_path, monkeypatch):

@@ -16,6 +16,13 @@ from explorer.views import VIEWS  # noqa: E402
 
 SMALL = "?example=cat&input_size=128&output_size=112&upsamplers=nearest,bilinear,jbu,anyup"
 DONE = "#status .status.done"
+WATCH = """() => {
+  const status = document.querySelector("#status");
+  const kind = () => status.querySelector(".status").className.split(" ").pop();
+  window.kinds = [kind()];
+  const note = () => window.kinds.push(kind());
+  new MutationObserver(note).observe(status, {subtree: true, childList: true, attributes: true});
+}"""
 
 
 @pytest.fixture
@@ -33,7 +40,11 @@ def expected(session, photo, methods, **sizes):
 @pytest.mark.browser
 def test_the_default_example_is_on_screen_without_a_click(address, visit):
     page = visit(address + SMALL, ready="#status .status")
+    page.evaluate(WATCH)
     page.wait_for_selector(DONE, timeout=120_000)
+    page.wait_for_timeout(3000)  # a link being opened tells one change several times
+    kinds = page.evaluate("window.kinds")
+    assert "work" not in kinds[kinds.index("done") :], "the same panels were made again"
     columns = page.locator(".fx").inner_text()
     for title in ("Photo", "Coarse", "Nearest", "Bilinear", "Joint bilateral", "AnyUp"):
         assert title in columns
@@ -67,6 +78,17 @@ def test_uploading_a_photo_and_things_that_are_none(address, visit, tmp_path):
     page.wait_for_function(
         "document.querySelector('#status').innerText.includes('112×75')", timeout=120_000
     )
+
+
+@pytest.mark.browser
+def test_a_photo_taken_away_and_chosen_again_is_shown_again(address, visit):
+    page = visit(address + SMALL, ready="#status .status")
+    page.wait_for_selector(DONE, timeout=120_000)
+    page.locator("#photo [aria-label='Remove Image']").click()
+    page.wait_for_selector("#status .status.error")
+    cat = list(example_photos()).index("cat")
+    page.locator("#examples button").nth(cat).click()
+    page.wait_for_selector(DONE, timeout=120_000)
 
 
 @pytest.mark.browser

@@ -127,7 +127,7 @@ class AttentionResampler(LinearResampler):
             picked = _tiles(cells, k_rows, k_cols)  # (B, Tr, Tc, keys, channels)
             mixed = weights @ picked
             tiles = mixed.unflatten(3, (q_rows.shape[1], q_cols.shape[1]))
-            out[:, (q_rows - start)[:, None, :, None], q_cols[None, :, None, :]] = tiles
+            out[:, (q_rows - start)[:, None, :, None], q_cols[None, :, None, :]] = tiles.to(out)
         return out.permute(0, 3, 1, 2)
 
     def with_window(self, ratio: float, remark: str) -> AttentionResampler:

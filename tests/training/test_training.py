@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from PIL import Image
 from torch.nn import functional as F
 
@@ -41,7 +42,7 @@ TINY = {
 QK = (("qk_dim", 16),)
 
 
-def trainer(photos, backbone, folder, method="jafar", **changes):
+def trainer(photos, backbone, folder, method="jafar", mixed_precision="no", **changes):
     options = () if method == "featup" else QK
     made = recipe(method, "small", **(TINY | {"options": options} | changes))
     train, held_out = split(photo_paths(photos), 2)
@@ -53,6 +54,7 @@ def trainer(photos, backbone, folder, method="jafar", **changes):
         held_out,
         places,
         cpu=True,
+        mixed_precision=mixed_precision,
         validate_every=100,
         validate_photos=2,
         save_seconds=0,
@@ -239,6 +241,19 @@ def test_a_killed_run_goes_on_with_the_same_curve(photos, backbone, tmp_path, mo
     trainer(photos, backbone, tmp_path / "killed").run()
     assert losses(killed.places.log) == pytest.approx(expected, abs=1e-6)
     assert whole.places.out.exists() and whole.places.curve.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("method", ["jafar", "anyup"])
+def test_bfloat16_gives_nearly_the_same_losses(photos, backbone, tmp_path, method):
+    found = {}
+    for kind in ("bf16", "no"):  # what Accelerate holds of a process ends as it began
+        AcceleratorState._reset_state()
+        (tmp_path / kind).mkdir()
+        run = trainer(photos, backbone, tmp_path / kind, method, mixed_precision=kind, steps=3)
+        run.run()
+        found[kind] = losses(tmp_path / kind / f"{method}.log.jsonl")
+    assert found["bf16"] == pytest.approx(found["no"], rel=0.05)
+    assert found["bf16"] != found["no"]
 
 
 def test_another_recipe_does_not_go_on_from_it(photos, backbone, tmp_path):

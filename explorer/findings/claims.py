@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from explorer.findings.evidence import (
     FACTORS,
@@ -24,6 +26,7 @@ from explorer.findings.published import (
     across_papers,
     like_for_like,
 )
+from explorer.room import GIB
 
 INTRO = (
     "Claims about AnyUp and JAFAR that circulate, against what the papers report and what was "
@@ -136,22 +139,41 @@ def _training(found: Known) -> Claim:
     )
     less = [h for h in heads if TRAINING_MEMORY.best(h) == "anyup"]
     more = [h for h in heads if h not in less]
-    times = [
-        f"{title_of(card['method'])} (`{card['name']}`) {card['seconds'] / card['steps']:.1f} s "
-        f"per step over {card['steps']} steps"
-        for card in found.cards
-        if card["method"] in ("anyup", "jafar") and card.get("steps")
-    ]
-    here = None
-    if times:
-        here = f"memory is not measured yet; {', '.join(times)}, with different recipes."
+    here, verdict = None, NOT_YET
+    if found.training is not None:
+        rows = found.training["rows"]
+        here = "; ".join(f"{row['guidance']} px {_step_text(row)}" for row in rows)
+        here = f"one step, batch {found.training['batch']}, by guidance: {here}."
+        verdict = _memory_verdict(rows)
     return Claim(
         "AnyUp trains with less memory.",
         f"Published: {published}.",
         here,
         f"Depends on the resolution: less {' and '.join(less)}, more {' and '.join(more)} "
-        "(published). Memory of training: not measured here yet.",
+        f"(published). {verdict}",
     )
+
+
+def _step_text(row: Mapping[str, Any]) -> str:
+    """Return what a training step of both methods takes."""
+    texts = []
+    for method in ("anyup", "jafar"):
+        cost = row[method]
+        size = "" if cost["bytes"] is None else f" and {cost['bytes'] / GIB:.2f} GiB"
+        texts.append(f"{title_of(method)} {cost['seconds']:.2f} s{size}")
+    return ", ".join(texts)
+
+
+def _memory_verdict(rows: list[Mapping[str, Any]]) -> str:
+    ratios = [
+        row["anyup"]["bytes"] / row["jafar"]["bytes"]
+        for row in rows
+        if row["anyup"]["bytes"] and row["jafar"]["bytes"]
+    ]
+    if not ratios:
+        return "Memory could not be read on the machine that measured."
+    low, high = min(ratios), max(ratios)
+    return f"Here AnyUp takes {low:.2f} to {high:.2f} times JAFAR's memory."
 
 
 def _speed(found: Known) -> Claim:

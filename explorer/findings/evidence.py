@@ -14,6 +14,7 @@ from explorer.findings.results import (
     number_text,
     rows_of,
     shipped_reports,
+    training_costs,
 )
 from explorer.hub.places import checkpoints_folder
 from explorer.upsamplers import UPSAMPLERS
@@ -25,11 +26,14 @@ FACTORS = (2, 4)
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """Cards of the upsamplers trained here, and the reports; ``faults``: what could not be read."""
+    """Cards of the upsamplers trained here, the reports, what ``bench training --out`` wrote;
+    ``faults``: what could not be read.
+    """
 
     cards: tuple[Mapping[str, Any], ...] = ()
     reports: tuple[Report, ...] = ()
     faults: tuple[str, ...] = field(default=())
+    training: Mapping[str, Any] | None = None
 
     def card(self, method: str, backbone: str) -> Mapping[str, Any] | None:
         """Return the method's card with scores on a backbone, the one made for it first."""
@@ -61,7 +65,8 @@ def known(checkpoints: Path | None = None, results: Path | None = None) -> Known
         if isinstance(card, dict) and card.get("method") in UPSAMPLERS and _scored(card):
             cards.append(card)
     reports, faults = shipped_reports(results)
-    return Known(tuple(cards), tuple(reports), tuple(faults))
+    training, fault = training_costs(results)
+    return Known(tuple(cards), tuple(reports), (*faults, *fault), training)
 
 
 def title_of(method: str) -> str:

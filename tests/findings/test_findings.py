@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def test_numbers_and_verdicts_follow_the_cards():
     text = text_of(claims_passages(Known((anyup, jafar))))
     assert "+0.0300 / +0.0400 over bilinear" in text and "80 held-out photos" in text
     assert "JAFAR reconstructs lite9 better at both factors" in text
-    assert "True from 2 backbones on." in text and "2.5 s per step over 100 steps" in text
+    assert "True from 2 backbones on." in text
     better = card("anyup", "any", (0.05, 0.06), size=6_500_000)
     text = text_of(claims_passages(Known((better, jafar))))
     assert "AnyUp reconstructs lite9 better at both factors" in text
@@ -237,3 +238,22 @@ def test_passages_are_the_same_on_paper_and_on_screen():
     assert [part["kind"] for part in shown] == ["heading", "words", "code", "fold"]
     assert shown[3]["passages"][0]["rows"] == [["x|y", "1\n2"]]
     assert shown[3]["passages"][0]["quiet"] == [0]
+
+
+def test_the_claim_on_training_is_filled_by_what_the_bench_wrote(tmp_path, capsys):
+    claim = next(c for c in claims(Known()) if "trains with less memory" in c.text)
+    assert claim.here is None and "Not measured here yet" in claim.verdict
+    (tmp_path / "bench").mkdir()
+    file = tmp_path / "bench" / "training.json"
+    asked = ["bench", "training", "--guidance", "32,48", "--rounds", "1", "--out", str(file)]
+    assert main(asked) == 0
+    found = known(results=tmp_path)
+    assert not found.faults and [row["guidance"] for row in found.training["rows"]] == [32, 48]
+    claim = next(c for c in claims(found) if "trains with less memory" in c.text)
+    first = found.training["rows"][0]["jafar"]["seconds"]
+    assert f"JAFAR {first:.2f} s" in claim.here and "48 px" in claim.here
+    assert re.search(r"Here AnyUp takes [\d.]+ to [\d.]+ times", claim.verdict)
+    assert f"{first:.2f} s" in capsys.readouterr().out
+    file.write_text('{"rows": [{"guidance": 32}]}')
+    found = known(results=tmp_path)
+    assert found.training is None and "training.json" in found.faults[0]

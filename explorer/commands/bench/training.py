@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from explorer.allocation import give_back_freed_memory
 from explorer.commands.bench.measuring import GIB, measured
+from explorer.hub.places import write_json
 
 CHANNELS, CELLS, OUTPUT = 384, 16, 32  # a ViT-S/14 at 224 px in, features of 448 px as the target
 METHODS = ("jafar", "anyup")
@@ -17,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guidance", default="112,224,448", help="its sides, in pixels")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3, help="turns of both methods")
+    parser.add_argument("--out", type=Path, help="a JSON file to write the measurements to")
 
 
 def bench(args: argparse.Namespace) -> list[bool]:
@@ -26,25 +31,58 @@ def bench(args: argparse.Namespace) -> list[bool]:
         f"{CHANNELS} channels"
     )
     print(f"{'guidance':>10}  " + "  ".join(f"{name:>20}" for name in METHODS) + "  jafar / anyup")
+    found = []
     for side in (int(part) for part in args.guidance.split(",")):
-        steps = {name: TrainingStep(name, side, args.batch) for name in METHODS}
-        costs: dict[str, list] = {name: [] for name in METHODS}
-        for turn in range(max(1, args.rounds) + 1):
-            for name, step in steps.items():
-                give_back_freed_memory()
-                with measured() as cost:
-                    step()
-                if turn:  # the first makes the optimiser's state
-                    costs[name].append(cost)
-        seconds = {n: statistics.median(c.wall for c in found) for n, found in costs.items()}
-        cells = []
-        for name in METHODS:
-            peaks = [cost.extra for cost in costs[name]]
-            peak = "unknown" if None in peaks else f"{max(peaks) / GIB:.2f} GiB"
-            cells.append(f"{seconds[name]:.2f} s, {peak}")
-        ratio = f"{seconds['jafar'] / seconds['anyup']:.2f}x the time"
+        row = costs(side, args.batch, args.rounds)
+        cells = [f"{row[name]['seconds']:.2f} s, {_size(row[name]['bytes'])}" for name in METHODS]
+        ratio = f"{row['jafar']['seconds'] / row['anyup']['seconds']:.2f}x the time"
         print(f"{side:>7} px  " + "  ".join(f"{cell:>20}" for cell in cells) + f"  {ratio}")
+        found.append({"guidance": side} | row)
+    if args.out:
+        write_json(args.out, _facts(args, found))
     return []
+
+
+def costs(side: int, batch: int, rounds: int) -> dict[str, dict[str, float | None]]:
+    """Return {method: {"seconds", "bytes"}} of a step at one guidance size: the median time, the
+    largest memory beyond what was held before (None where the system does not tell).
+    """
+    steps = {name: TrainingStep(name, side, batch) for name in METHODS}
+    spent: dict[str, list] = {name: [] for name in METHODS}
+    for turn in range(max(1, rounds) + 1):
+        for name, step in steps.items():
+            give_back_freed_memory()
+            with measured() as cost:
+                step()
+            if turn:  # the first makes the optimiser's state
+                spent[name].append(cost)
+    made = {}
+    for name, each in spent.items():
+        peaks = [cost.extra for cost in each]
+        seconds = statistics.median(cost.wall for cost in each)
+        made[name] = {"seconds": seconds, "bytes": None if None in peaks else max(peaks)}
+    return made
+
+
+def _size(count: float | None) -> str:
+    return "unknown" if count is None else f"{count / GIB:.2f} GiB"
+
+
+def _facts(args: argparse.Namespace, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    import torch
+
+    from explorer.evaluation.environment import machine, versions
+
+    return {
+        "rows": rows,
+        "batch": args.batch,
+        "channels": CHANNELS,
+        "cells": CELLS,
+        "output": OUTPUT,
+        "machine": machine(torch.device("cpu")),
+        "versions": versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 class TrainingStep:

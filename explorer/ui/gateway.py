@@ -58,7 +58,7 @@ class Gateway:
         if refusal is not None:
             status, text = refusal
             journal.write("refused", status=status, text=text, path=scope["path"][:80])
-            await _answer(send, status, text)
+            await _answer(send, status, text, plain=_uploads_to(scope))
             return
 
         started = False
@@ -108,7 +108,7 @@ class Gateway:
 
     def _counted(self, scope: Scope, receive: Receive) -> Receive:
         """Return ``receive``, adding up what arrives, whatever its headers promised."""
-        upload, client, seen = scope["path"].rstrip("/") == UPLOAD, _client(scope), 0
+        upload, client, seen = _uploads_to(scope), _client(scope), 0
 
         async def counting() -> MutableMapping[str, Any]:
             nonlocal seen
@@ -138,15 +138,21 @@ def _client(scope: Scope) -> str:
     return (scope.get("client") or ("unknown", 0))[0]
 
 
+def _uploads_to(scope: Scope) -> bool:
+    return scope["path"].rstrip("/") == UPLOAD
+
+
 def _existing(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     return folder
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
-    body = json.dumps({"detail": text}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def _answer(send: Send, status: int, text: str, plain: bool = False) -> None:
+    """Answer with a sentence: as JSON, or plain where the page shows visitors the body as it is."""
+    kind = b"text/plain; charset=utf-8" if plain else b"application/json"
+    body = (text if plain else json.dumps({"detail": text})).encode()
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     start = {"type": "http.response.start", "status": status, "headers": [*headers, *HEADERS]}
     await send(start)
     await send({"type": "http.response.body", "body": body})

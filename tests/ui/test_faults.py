@@ -310,7 +310,7 @@ def test_a_full_disk(lab, visit):
         small = next(iter(example_photos().values()))
         page.locator("#photo input[type=file]").set_input_files(str(small))
         seen = until(page, lambda s: s["toasts"])
-        assert "disk is nearly full" in seen["toasts"][0]
+        assert "HTTP 507: the server's disk is nearly full" in seen["toasts"][0]
     finally:
         ballast.unlink()
     complete(visit(lab.address("nearest", example="coffee", backbones=LATE)), 3)

@@ -26,7 +26,8 @@ def label_scores(
     cache: FeatureCache,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, float]:
-    """Return the share of pixels whose label survives, for the method and for bilinear.
+    """Return the share of pixels whose label survives: the method's, bilinear's, and the joint
+    bilateral filter's, which shows what sharpening by colour alone costs.
 
     Every coarse cell gets the share of each label inside it; the method's weights carry these to
     the pixels of the photo (longer side 448), where the largest share must be the true label. A
@@ -34,9 +35,11 @@ def label_scores(
     ``photos`` of the test split are taken, evenly spread; each counts alike.
     """
     device = next(upsampler.parameters()).device
-    bilinear, classes = UPSAMPLERS.create("bilinear"), len(dataset.classes)
+    classes = len(dataset.classes)
+    methods = {"labels": upsampler}
+    methods |= {f"labels_{name}": UPSAMPLERS.create(name) for name in ("bilinear", "jbu")}
     examples = thin(dataset.test, photos)
-    found = {"labels": 0.0, "labels_bilinear": 0.0}
+    found = dict.fromkeys(methods, 0.0)
     for number, example in enumerate(examples):
         photo = example.photo()
         size = fit_size(photo.size, SIDE)
@@ -52,7 +55,7 @@ def label_scores(
         shares = F.one_hot(truth.where(known, classes), classes + 1)[..., :classes]
         cells = F.adaptive_avg_pool2d(shares.permute(2, 0, 1)[None].float(), features.shape[-2:])
         guidance = photo.tensor(size, device)
-        for key, method in (("labels", upsampler), ("labels_bilinear", bilinear)):
+        for key, method in methods.items():
             carried = method.prepare(guidance, features, size).apply(cells)[0].argmax(dim=0)
             found[key] += (carried == truth)[known].float().mean().item() / len(examples)
         progress(number + 1, len(examples))

@@ -15,8 +15,8 @@ class Recipe:
     ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all
     terms but the first run only each n-th step. ``guidance`` are the sides, in pixels, the guidance
     image is drawn from, repeated to weigh them. ``fine_size`` is the output and guidance side of
-    the terms grid_consistency and image_consistency, which see the first ``fine_photos`` of a
-    batch. ``init`` is the sha256 of the weights the run started from.
+    the terms grid_, image_ and segment_consistency, which see the first ``fine_photos`` of a batch.
+    ``init`` is the sha256 of the weights the run started from.
 
     ``basis_scale`` multiplies the first values and the learning rate of AnyUp's filters:
     unit-length features give responses of about 0.001, so at the usual scale the softmax over the
@@ -97,17 +97,31 @@ SMALL = {
 BUDGETS = {
     "published": {name: {} for name in PUBLISHED},
     "small": {
-        "jafar": SMALL | {"variants": 3},
+        "jafar": SMALL
+        | {
+            "variants": 3,
+            "every": 2,
+            "terms": (
+                ("views", 1.0),
+                ("consistency", 0.1),
+                ("grid_consistency", 0.5),
+                ("segment_consistency", 0.2),
+            ),
+        },
         "anyup": SMALL
         | {
             "variants": 1,
             "crops": 2,
             "basis_scale": 300.0,
+            "every": 3,
             "terms": (
                 ("views", 1.0),
                 ("crops", 1.0),
                 ("self_consistency", 0.1),
                 ("input_consistency", 0.1),
+                ("grid_consistency", 0.5),
+                ("image_consistency", 1.0),
+                ("segment_consistency", 0.1),
             ),
         },
         "featup": {

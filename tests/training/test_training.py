@@ -155,7 +155,7 @@ AT_USE = (
 def test_every_term_of_every_recipe_learns(photos, backbone, tmp_path, method, budget, further):
     """Each term gives a finite loss whose gradient reaches the upsampler."""
     made = recipe(method, budget, backbones=("any",))
-    made = replace(made, terms=made.terms + further)
+    made = replace(made, terms=tuple((dict(made.terms) | dict(further)).items()))
     names = [name for name, _ in made.terms]
     extra = {"options": tuple(dict(made.options).items())}
     if method != "featup":

@@ -230,7 +230,7 @@ def test_the_page_gives_a_result_or_one_sentence(demo, files, folder):
     event = next(
         event
         for event in demo.fns.values()
-        if event.fn and event.fn.__name__ == "run" and event.outputs[0].elem_id == "grid"
+        if event.fn and event.fn.__name__ == "rerun" and event.outputs[0].elem_id == "grid"
     )
     usual = Settings(upsamplers=("nearest", "anyup"), input_size=64, output_size=64)
     wild = {
@@ -257,9 +257,9 @@ def test_the_page_gives_a_result_or_one_sentence(demo, files, folder):
     def check(path, changed, weights):
         values = [changed.get(name, getattr(usual, name)) for name in labels]
         values = [list(one) if isinstance(one, tuple) else one for one in values]
-        rest = len(event.inputs) - 2 - len(values)
+        rest = len(event.inputs) - 3 - len(values)  # shown, photo, query
         try:
-            parts = list(event.fn(path, None, *values, *[str(weights)] * (rest - 1), None))
+            parts = list(event.fn(None, path, None, *values, *[str(weights)] * (rest - 1), None))
         except gr.Error as error:
             sentence(str(error.message), folder)
             return

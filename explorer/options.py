@@ -32,11 +32,13 @@ class Options:
     view: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse sizes nobody can compute, before any work."""
+        """Refuse sizes nobody can compute, before any work; a name given twice counts once."""
         if not self.backbones or not self.upsamplers:
             raise ExplorerError("choose at least one backbone and at least one upsampler")
         if max(len(self.backbones), len(self.upsamplers)) > MOST_NAMES:
             raise ExplorerError(f"choose at most {MOST_NAMES} backbones and upsamplers")
+        for what in ("backbones", "upsamplers"):
+            object.__setattr__(self, what, tuple(dict.fromkeys(getattr(self, what))))
         for what in ("input_size", "output_size"):
             size = getattr(self, what)
             if not isinstance(size, int) or not MIN_SIZE <= size <= MAX_SIZE:

@@ -98,6 +98,11 @@ def test_nothing_is_computed_twice(photo):
     assert first.nbytes() > 0 and session.results.used >= first.nbytes()
 
 
+def test_a_name_given_twice_counts_once(photo):
+    chosen = small(photo, backbones=("a", "b", "a"), upsamplers=("nearest", "nearest"))
+    assert chosen.backbones == ("a", "b") and chosen.upsamplers == ("nearest",)
+
+
 def test_sizes_follow_the_photo(photo):
     session = Session("cpu", allow_network=False)
     chosen = small(photo, input_size=96, output_size=75)

@@ -112,6 +112,7 @@ def training_costs(folder: Path | None = None) -> tuple[Mapping[str, Any] | None
         return None, []
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
+        _ = facts["batch"]
         for row in facts["rows"]:
             _ = [row["guidance"], *(row[name][key] for name, key in TRAINING_KEYS)]
     except (OSError, ValueError, KeyError, TypeError) as error:

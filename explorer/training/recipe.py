@@ -15,8 +15,8 @@ class Recipe:
     ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all
     terms but the first run only each n-th step. ``guidance`` are the sides, in pixels, the guidance
     image is drawn from, repeated to weigh them. ``fine_size`` is the output and guidance side of
-    the terms grid_, image_ and segment_consistency, which see the first ``fine_photos`` of a batch.
-    ``init`` is the sha256 of the weights the run started from.
+    the terms grid_, image_ and segment_consistency, which see the first ``fine_photos`` of a
+    process's batch. ``init`` is the sha256 of the weights the run started from.
 
     ``basis_scale`` multiplies the first values and the learning rate of AnyUp's filters:
     unit-length features give responses of about 0.001, so at the usual scale the softmax over the

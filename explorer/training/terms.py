@@ -243,17 +243,16 @@ def _carry(objective: Objective, step: Step) -> dict[str, Tensor]:
     photo = resize(step.images[: step.recipe.fine_photos], (step.recipe.fine_size,) * 2)
     features = step.target[: len(photo)]
     found = {"photo": photo}
-    carried = [F.adaptive_avg_pool2d(photo, features.shape[-2:])]
+    parts = {"features": features, "colours": F.adaptive_avg_pool2d(photo, features.shape[-2:])}
     if "segment_consistency" in dict(step.recipe.terms):
         count = step.rng.choice(SEGMENTS)
         found["segments"] = torch.stack([segments(p, count, step.number) for p in photo])
         each = F.one_hot(found["segments"], count).permute(0, 3, 1, 2).to(photo)
-        carried.append(F.adaptive_avg_pool2d(each, features.shape[-2:]))
+        parts["shares"] = F.adaptive_avg_pool2d(each, features.shape[-2:])
     resampler = objective.upsampler.prepare(photo, features, tuple(photo.shape[-2:]))
-    made = resampler.apply(torch.cat([features, *carried], dim=1))
-    names = ["features", "colours", "shares"][: 1 + len(carried)]
-    widths = [part.shape[1] for part in (features, *carried)]
-    return found | dict(zip(names, made.split(widths, dim=1), strict=True))
+    made = resampler.apply(torch.cat(list(parts.values()), dim=1))
+    widths = [part.shape[1] for part in parts.values()]
+    return found | dict(zip(parts, made.split(widths, dim=1), strict=True))
 
 
 def _stack_output(objective: Objective, step: Step, side: int) -> tuple[Tensor, Tensor]:

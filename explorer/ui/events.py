@@ -168,7 +168,7 @@ def _status(
         row, column = waiting[0]
         text = f"Working: {column} on {row}, {len(waiting)} panels to go"
         return {"text": text, "kind": "work"}
-    left = len(set(options.backbones)) - rows  # a link may name one twice
+    left = len(options.backbones) - rows
     if left > 0:
         return {"text": f"Working: {left} more backbones", "kind": "work"}
     height, width = options.output

@@ -29,8 +29,13 @@ class Cost:
 
     def row(self, name: str) -> str:
         """Return a line of a table."""
-        extra = "unknown" if self.extra is None else f"{self.extra / GIB:.2f} GiB"
+        extra = size_text(self.extra)
         return f"  {name:<12}{self.wall:8.2f} s wall{self.cpu:8.2f} s CPU{extra:>12} peak extra"
+
+
+def size_text(count: int | None) -> str:
+    """Return bytes as GiB, or that they are unknown."""
+    return "unknown" if count is None else f"{count / GIB:.2f} GiB"
 
 
 @contextmanager

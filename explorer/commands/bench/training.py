@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.allocation import give_back_freed_memory
-from explorer.commands.bench.measuring import GIB, measured
+from explorer.commands.bench.measuring import measured, size_text
 from explorer.hub.places import write_json
 
 CHANNELS, CELLS, OUTPUT = 384, 16, 32  # a ViT-S/14 at 224 px in, features of 448 px as the target
@@ -34,7 +34,9 @@ def bench(args: argparse.Namespace) -> list[bool]:
     found = []
     for side in (int(part) for part in args.guidance.split(",")):
         row = costs(side, args.batch, args.rounds)
-        cells = [f"{row[name]['seconds']:.2f} s, {_size(row[name]['bytes'])}" for name in METHODS]
+        cells = [
+            f"{row[name]['seconds']:.2f} s, {size_text(row[name]['bytes'])}" for name in METHODS
+        ]
         ratio = f"{row['jafar']['seconds'] / row['anyup']['seconds']:.2f}x the time"
         print(f"{side:>7} px  " + "  ".join(f"{cell:>20}" for cell in cells) + f"  {ratio}")
         found.append({"guidance": side} | row)
@@ -62,10 +64,6 @@ def costs(side: int, batch: int, rounds: int) -> dict[str, dict[str, float | Non
         seconds = statistics.median(cost.wall for cost in each)
         made[name] = {"seconds": seconds, "bytes": None if None in peaks else max(peaks)}
     return made
-
-
-def _size(count: float | None) -> str:
-    return "unknown" if count is None else f"{count / GIB:.2f} GiB"
 
 
 def _facts(args: argparse.Namespace, rows: list[dict[str, Any]]) -> dict[str, Any]:

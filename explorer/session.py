@@ -271,5 +271,13 @@ class Session:
 
 
 def _settings(method: Upsampler) -> tuple[Hashable, ...]:
-    names = ("window_ratio", "mean", "std", "radius", "sigma_spatial", "sigma_range")
+    names = (
+        "window_ratio",
+        "window_cells",
+        "mean",
+        "std",
+        "radius",
+        "sigma_spatial",
+        "sigma_range",
+    )
     return tuple(getattr(method, name, None) for name in names)

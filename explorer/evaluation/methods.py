@@ -15,7 +15,7 @@ from explorer.upsamplers import UPSAMPLERS, Upsampler
 
 BASELINE = "bilinear"
 CONTROLS = ("jbu", "blurred", "untrained")
-SETTINGS = ("window_ratio", "mean", "std", "radius", "sigma_spatial", "sigma_range")
+SETTINGS = ("window_ratio", "window_cells", "mean", "std", "radius", "sigma_spatial", "sigma_range")
 
 
 @dataclass(frozen=True, eq=False)

@@ -110,6 +110,7 @@ BUDGETS = {
         },
         "anyup": SMALL
         | {
+            "options": (("feature_layer", "paper"), ("window_cells", 2.0)),
             "variants": 1,
             "crops": 2,
             "basis_scale": 300.0,

@@ -98,6 +98,9 @@ class AnyUp(GuidedAttention):
     C, H', W'), each output a weighted mean of the cells within ``window_ratio`` (a half-width, as a
     share of the side) of its position. 0 means no window. Source: arXiv 2510.12764; windows are
     those of its experiments, not its NATTEN variant's.
+
+    ``window_cells`` is ours: no window is narrower than so many cells to each side. The published 0
+    leaves a grid of 7x7 cells two or three cells to mix, which bounds x4 from a 112-px image.
     """
 
     name = "anyup"
@@ -114,6 +117,7 @@ class AnyUp(GuidedAttention):
         num_heads: int = 4,
         lfu_dim: int | None = None,
         feature_layer: str = "released",
+        window_cells: float = 0.0,
     ):
         super().__init__(input_dim, qk_dim, kernel_size, num_heads, ResBlock)
         filters = qk_dim if lfu_dim is None else lfu_dim
@@ -123,7 +127,7 @@ class AnyUp(GuidedAttention):
             ResBlock(qk_dim, qk_dim),
         )
         self.aggregation = encoder(2 * qk_dim, qk_dim, 3)
-        self.window_ratio = window_ratio
+        self.window_ratio, self.window_cells = window_ratio, window_cells
 
     def encode_keys(self, encoded: Tensor, features: Tensor) -> Tensor:
         """Join the pooled image code with the features' description: (B, d, h, w)."""
@@ -132,9 +136,18 @@ class AnyUp(GuidedAttention):
         described = self.key_features_encoder(F.normalize(features, dim=1))
         return self.aggregation(torch.cat([seen, described], dim=1))
 
+    def half_width(self, cells: int) -> float:
+        """Return ``window_ratio``, or the share of the axis that ``window_cells`` are."""
+        if self.window_ratio <= 0:
+            return 0.0
+        return max(self.window_ratio, self.window_cells / cells)
+
     def remark(self) -> str:
         """Name the window."""
-        return f"window ±{self.window_ratio:g}" if self.window_ratio > 0 else "no window"
+        if self.window_ratio <= 0:
+            return "no window"
+        least = f", at least {self.window_cells:g} cells" if self.window_cells else ""
+        return f"window ±{self.window_ratio:g}{least}"
 
     def _prepare(
         self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]

@@ -71,10 +71,16 @@ class GuidedAttention(Upsampler):
             queries,
             attention.key(keys.permute(0, 2, 3, 1)),
             attention.heads,
-            window_bounds(grid[0], output_size[0], self.window_ratio),
-            window_bounds(grid[1], output_size[1], self.window_ratio),
+            window_bounds(grid[0], output_size[0], self.half_width(grid[0])),
+            window_bounds(grid[1], output_size[1], self.half_width(grid[1])),
             self.remark(),
         )
+
+    def half_width(self, cells: int) -> float:
+        """Return the window's half-width along an axis of so many cells, as a share of the axis; 0
+        for no window.
+        """
+        return self.window_ratio
 
     def remark(self) -> str:
         """Say what captions must mention about this instance."""

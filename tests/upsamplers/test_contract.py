@@ -198,6 +198,25 @@ def test_paper_feature_layer_ignores_channel_order_and_the_released_does_not():
     assert differ["paper"] < 1e-6 < 1e-4 < differ["released"]
 
 
+@torch.no_grad()
+def test_a_least_window_in_cells_widens_those_of_small_grids_only():
+    torch.manual_seed(0)
+    published = UPSAMPLERS.create("anyup", qk_dim=16)
+    ours = UPSAMPLERS.create("anyup", qk_dim=16, window_cells=2)
+    ours.load_state_dict(published.state_dict())
+    image = torch.rand(1, 3, 56, 56)
+    for cells, widths in ((7, {4, 5}), (28, {5, 6, 7})):
+        features = torch.randn(1, 8, cells, cells)
+        made = [method.prepare(image, features, (56, 56)) for method in (published, ours)]
+        narrow, wide = (one.attention(28, 28) for one in made)
+        window = wide.window
+        assert window.row1 - window.row0 in widths
+        assert torch.equal(narrow.weights, wide.weights) == (cells == 28)
+        assert "at least 2 cells" in made[1].remark and "least" not in made[0].remark
+    open_wide = UPSAMPLERS.create("anyup", qk_dim=16, window_ratio=0, window_cells=2)
+    assert open_wide.prepare(image, features, (56, 56)).is_global
+
+
 @pytest.mark.parametrize("reading", ["paper", "released"])
 def test_streaming_the_feature_layer_changes_nothing(reading, monkeypatch):
     from explorer.upsamplers import anyup

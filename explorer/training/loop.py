@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -260,8 +260,11 @@ def start_from(upsampler: torch.nn.Module, path: Path) -> None:
 def comparable(recipe: dict) -> dict:
     """Return what must not change on resuming, as JSON would have it; a run may be made longer or
     shorter.
+
+    A setting that did not exist when the run began has its default, which changes nothing.
     """
-    kept = {key: value for key, value in recipe.items() if key != "steps"}
+    defaults = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
+    kept = {key: value for key, value in (defaults | recipe).items() if key != "steps"}
     return json.loads(json.dumps(kept))
 
 

@@ -263,6 +263,19 @@ def test_another_recipe_does_not_go_on_from_it(photos, backbone, tmp_path):
     trainer(photos, backbone, tmp_path, steps=2).run()
 
 
+def test_a_run_from_before_a_setting_existed_goes_on(photos, backbone, tmp_path):
+    run = trainer(photos, backbone, tmp_path, steps=1)
+    run.run()
+    state = torch.load(run.places.resume, weights_only=True)
+    for absent in ("rope_scale", "fine_photos"):
+        del state["recipe"][absent]
+    torch.save(state, run.places.resume)
+    with pytest.raises(WeightsError, match="fine_photos: 2 -> 1"):
+        trainer(photos, backbone, tmp_path, steps=2, fine_photos=1).run()
+    trainer(photos, backbone, tmp_path, steps=2).run()
+    assert len(losses(run.places.log)) == 2
+
+
 def test_what_was_trained_loads_and_scores(photos, backbone, tmp_path):
     run = trainer(photos, backbone, tmp_path, steps=2)
     best = run.run()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from explorer.findings.benches import BILINEAR, NO_WINDOW, OWN_WINDOW
 from explorer.findings.evidence import (
     FACTORS,
     NOT_YET,
@@ -52,7 +53,7 @@ def claims(found: Known) -> list[Claim]:
     """Return every claim with its evidence."""
     return [
         _popular(),
-        _window(),
+        _window(found),
         _position(),
         _fusion(),
         _training(found),
@@ -97,17 +98,44 @@ def _popular() -> Claim:
     )
 
 
-def _window() -> Claim:
+def _window(found: Known) -> Claim:
     texts = []
     for score in WINDOW.scores:
         own, without = (WINDOW.value(name, score.head) for name in WINDOW.rows)
         texts.append(f"{score.head} {score.show(own)} with it, {score.show(without)} without")
+    here, verdict = None, NOT_YET
+    if found.window is not None:
+        rows = {row["window"]: row for row in found.window["rows"]}
+        names = {OWN_WINDOW: "with it", NO_WINDOW: "without"}
+        measured = "; ".join(
+            f"{words} {rows[name]['gain_x2']:+.4f} / {rows[name]['gain_x4']:+.4f} and "
+            f"{rows[name]['labels']:.1%}"
+            for name, words in names.items()
+        )
+        here = (
+            f"{found.window['checkpoint']} on {found.window['backbone']}, "
+            f"{found.window['photos']} photos, cosine over bilinear at x2 / x4 and labels kept "
+            f"({found.window['labelled_photos']} labelled photos): {measured}; bilinear keeps "
+            f"{rows[BILINEAR]['labels']:.1%}."
+        )
+        verdict = _window_verdict(rows)
     return Claim(
         "AnyUp's window keeps pixels from attending to far, irrelevant cells.",
         f"Ablation in {linked(ANYUP)}: {'; '.join(texts)}.",
-        None,
-        "Published: depth gets better with it, segmentation hardly changes. " + NOT_YET,
+        here,
+        f"Published: depth gets better with it, segmentation hardly changes. {verdict}",
     )
+
+
+def _window_verdict(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    own, without = rows[OWN_WINDOW], rows[NO_WINDOW]
+    keys = ("gain_x2", "gain_x4", "labels")
+    better = [own[key] > without[key] for key in keys]
+    if all(better):
+        return "Here the same weights lose on all three counts without it; they were trained in it."
+    if not any(better):
+        return "Here the same weights gain on all three counts without it."
+    return "Here it depends on what is asked; the weights were trained in it."
 
 
 def _position() -> Claim:

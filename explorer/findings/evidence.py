@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from explorer.findings.benches import training_costs, window_effects
 from explorer.findings.results import (
     Report,
     difference_text,
     number_text,
     rows_of,
     shipped_reports,
-    training_costs,
 )
 from explorer.hub.places import checkpoints_folder
 from explorer.upsamplers import UPSAMPLERS
@@ -26,14 +26,15 @@ FACTORS = (2, 4)
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """Cards of the upsamplers trained here, the reports, what ``bench training --out`` wrote;
-    ``faults``: what could not be read.
+    """Cards of the upsamplers trained here, the reports, what ``bench training`` and ``bench
+    window`` wrote; ``faults``: what could not be read.
     """
 
     cards: tuple[Mapping[str, Any], ...] = ()
     reports: tuple[Report, ...] = ()
     faults: tuple[str, ...] = field(default=())
     training: Mapping[str, Any] | None = None
+    window: Mapping[str, Any] | None = None
 
     def card(self, method: str, backbone: str) -> Mapping[str, Any] | None:
         """Return the method's card with scores on a backbone, the one made for it first."""
@@ -66,7 +67,8 @@ def known(checkpoints: Path | None = None, results: Path | None = None) -> Known
             cards.append(card)
     reports, faults = shipped_reports(results)
     training, fault = training_costs(results)
-    return Known(tuple(cards), tuple(reports), (*faults, *fault), training)
+    window, further = window_effects(results)
+    return Known(tuple(cards), tuple(reports), (*faults, *fault, *further), training, window)
 
 
 def title_of(method: str) -> str:

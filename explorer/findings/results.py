@@ -12,7 +12,6 @@ from typing import Any
 from explorer.core import ExplorerError
 
 NEEDED = ("title", "tables", "data", "backbone", "settings", "methods", "date", "versions")
-TRAINING_KEYS = [(name, key) for name in ("jafar", "anyup") for key in ("seconds", "bytes")]
 MAKE_ONE = (
     "python -m explorer evaluate segmentation --data DIR --labels labels13 "
     "--backbone efficientnet_lite0 --upsamplers bilinear,jafar,anyup --out RUN "
@@ -101,23 +100,6 @@ def shipped_reports(folder: Path | None = None) -> tuple[list[Report], list[str]
         except ExplorerError as error:
             faults.append(str(error))
     return found, faults
-
-
-def training_costs(folder: Path | None = None) -> tuple[Mapping[str, Any] | None, list[str]]:
-    """Return what ``bench training --out bench/training.json`` wrote beside the reports, None if
-    it never ran, and a sentence if the file is none.
-    """
-    path = (folder or results_folder()) / "bench" / "training.json"
-    if not path.is_file():
-        return None, []
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        _ = facts["batch"]
-        for row in facts["rows"]:
-            _ = [row["guidance"], *(row[name][key] for name, key in TRAINING_KEYS)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return None, [f"{path.name} is not what `bench training` writes: {error!r}"]
-    return facts, []
 
 
 def number_text(value: float | None, column: Mapping[str, Any], signed: bool = False) -> str:

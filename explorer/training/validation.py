@@ -66,11 +66,14 @@ def score(upsampler, case: Case) -> dict[int, float]:
     """Return the mean cosine of upsampled and own features, by factor."""
     size = tuple(case.target.shape[-2:])
     return {
-        factor: F.cosine_similarity(upsampler(case.guidance, given, size), case.target, dim=1)
-        .mean()
-        .item()
+        factor: cosine(upsampler(case.guidance, given, size), case.target)
         for factor, given in case.inputs.items()
     }
+
+
+def cosine(made: Tensor, target: Tensor) -> float:
+    """Return the cosine of two maps (B, C, H, W), averaged over positions."""
+    return F.cosine_similarity(made, target, dim=1).mean().item()
 
 
 @torch.enable_grad()

@@ -5,13 +5,18 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from explorer.__main__ import main
+from explorer.backbones import load_backbone
 from explorer.evaluation.report import cell_text as written_text
 from explorer.evaluation.report import table_json
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column
+from explorer.feature_cache import FeatureCache
 from explorer.findings import (
     Known,
     claims_passages,
@@ -26,6 +31,9 @@ from explorer.findings.evidence import NOT_YET
 from explorer.findings.passages import Code, Fold, Grid, Heading, Words, plain
 from explorer.findings.published import PUBLISHED, SEGMENTATION, across_papers, like_for_like
 from explorer.findings.results import MAKE_ONE, cell_text, read_report, shipped_reports
+from explorer.loading import load_upsampler
+from explorer.training import sharpness, validation
+from explorer.training.photos import photo_paths, split
 from explorer.upsamplers import UPSAMPLERS
 
 ROOT = Path(__file__).parents[2]
@@ -257,3 +265,42 @@ def test_the_claim_on_training_is_filled_by_what_the_bench_wrote(tmp_path, capsy
     file.write_text('{"rows": [{"guidance": 32}]}')
     found = known(results=tmp_path)
     assert found.training is None and "training.json" in found.faults[0]
+
+
+def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(validation, "SIDE", 128)
+    monkeypatch.setattr(sharpness, "SIDE", 128)
+    rng = np.random.default_rng(0)
+    for folder in ("images", "labels", "bench"):
+        (tmp_path / folder).mkdir()
+    for n in range(5):
+        blocks = rng.integers(0, 4, (5, 6), dtype=np.uint8).repeat(28, 0).repeat(28, 1)
+        Image.fromarray(blocks).save(tmp_path / "labels" / f"{n}.png")
+        Image.fromarray(60 * np.stack([blocks] * 3, 2)).save(tmp_path / "images" / f"{n}.png")
+    file = tmp_path / "bench" / "window.json"
+    asked = ["bench", "window", "--data", str(tmp_path / "images"), "--labelled", str(tmp_path)]
+    asked += ["--photos", "1", "--labelled-photos", "1", "--ratios", "0.1,0", "--guidance", "128"]
+    assert main([*asked, "--labels", "labels", "--out", str(file)]) == 0
+
+    found = known(results=tmp_path)
+    rows = {row["window"]: row for row in found.window["rows"]}
+    assert not found.faults and list(rows) == ["its own", "\u00b10.1", "none", "bilinear"]
+    assert rows["bilinear"]["gain_x2"] == 0 and rows["bilinear"]["labels"] > 0.8
+    anyup = load_upsampler("anyup", "efficientnet_lite0", device="cpu", channels=192)
+    anyup.window_ratio = 0
+    backbone = load_backbone("efficientnet_lite0", device="cpu")
+    _, held_out = split(photo_paths(tmp_path / "images"))
+    with torch.no_grad():
+        case = next(validation.cases(held_out, backbone, FeatureCache(None), anyup.device, 128))
+        open_wide, bilinear = (
+            validation.score(method, case) for method in (anyup, UPSAMPLERS.create("bilinear"))
+        )
+    assert rows["none"]["gain_x2"] == pytest.approx(open_wide[2] - bilinear[2], abs=1e-5)
+
+    claim = next(c for c in claims(found) if "far, irrelevant" in c.text)
+    assert f"without {rows['none']['gain_x2']:+.4f}" in claim.here
+    assert f"{rows['its own']['labels']:.1%}" in claim.here and "Not measured" not in claim.verdict
+    assert f"{rows['none']['gain_x4']:+.4f}" in capsys.readouterr().out
+    file.write_text('{"rows": []}')
+    found = known(results=tmp_path)
+    assert found.window is None and "window.json" in found.faults[0]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 
-from explorer.commands.bench import attention, clicks, load, memory, precision, training
+from explorer.commands.bench import attention, clicks, load, memory, precision, training, window
 from explorer.commands.bench.attention import AttentionCase
 from explorer.commands.bench.measuring import measured
 
 __all__ = ["AttentionCase", "add_arguments", "clicks", "measured", "run"]
 
-HELP = "time and memory of attention and of a click; precision; many visitors at once"
+HELP = "time and memory of attention and of a click; precision; many visitors; windows"
 BENCHES = {
     "attention": attention,
     "clicks": clicks,
@@ -19,6 +19,7 @@ BENCHES = {
     "memory": memory,
     "load": load,
     "training": training,
+    "window": window,
 }
 
 

@@ -147,7 +147,7 @@ class Session:
             options.photo.digest,
             (model.name, model.stage, model.digest),
             options.input_size,
-            (method.name, method.checkpoint, method.digest, _settings(method)),
+            (method.name, method.checkpoint, method.digest, method.settings),
             options.output,
             str(self.device),
             self.encoders,
@@ -268,16 +268,3 @@ class Session:
         with torch.no_grad():
             image = resize(self.guidance(options), size)
             return method.prepare(image, self.features(options, backbone), size)
-
-
-def _settings(method: Upsampler) -> tuple[Hashable, ...]:
-    names = (
-        "window_ratio",
-        "window_cells",
-        "mean",
-        "std",
-        "radius",
-        "sigma_spatial",
-        "sigma_range",
-    )
-    return tuple(getattr(method, name, None) for name in names)

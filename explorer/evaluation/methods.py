@@ -15,7 +15,6 @@ from explorer.upsamplers import UPSAMPLERS, Upsampler
 
 BASELINE = "bilinear"
 CONTROLS = ("jbu", "blurred", "untrained")
-SETTINGS = ("window_ratio", "window_cells", "mean", "std", "radius", "sigma_spatial", "sigma_range")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +40,7 @@ class Method:
     def identity(self) -> str:
         """Everything about the method that changes its output, for cache keys."""
         made = self.upsampler
-        settings = [getattr(made, name, None) for name in SETTINGS]
-        return f"{made.name}:{made.checkpoint}:{made.digest}:{settings}"
+        return f"{made.name}:{made.checkpoint}:{made.digest}:{list(made.settings)}"
 
 
 def load_methods(

@@ -16,6 +16,7 @@ from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
 from explorer.room import tile_bytes
 
 UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
+SETTINGS = ("window_ratio", "window_cells", "mean", "std", "radius", "sigma_spatial", "sigma_range")
 
 Rows = tuple[int, int] | None
 SAMPLE_BYTES = (
@@ -238,6 +239,13 @@ class Upsampler(nn.Module):
     ) -> Tensor:
         """Return the upsampled features (B, C, H', W')."""
         return self.prepare(image, features, output_size).features()
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """What changes the output beside the weights and can be set on an instance, for cache
+        keys; None for what the method does not have.
+        """
+        return tuple(getattr(self, name, None) for name in SETTINGS)
 
     @property
     def device(self) -> torch.device:

@@ -279,7 +279,7 @@ def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, mon
         Image.fromarray(60 * np.stack([blocks] * 3, 2)).save(tmp_path / "images" / f"{n}.png")
     file = tmp_path / "bench" / "window.json"
     asked = ["bench", "window", "--data", str(tmp_path / "images"), "--labelled", str(tmp_path)]
-    asked += ["--photos", "1", "--labelled-photos", "1", "--ratios", "0.1,0", "--guidance", "128"]
+    asked += ["--photos", "9", "--labelled-photos", "1", "--ratios", "0.1,0", "--guidance", "128"]
     assert main([*asked, "--labels", "labels", "--out", str(file)]) == 0
 
     found = known(results=tmp_path)
@@ -301,6 +301,10 @@ def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, mon
     assert f"without {rows['none']['gain_x2']:+.4f}" in claim.here
     assert f"{rows['its own']['labels']:.1%}" in claim.here and "Not measured" not in claim.verdict
     assert f"{rows['none']['gain_x4']:+.4f}" in capsys.readouterr().out
+    assert (found.window["photos"], found.window["labelled_photos"]) == (1, 1)
     file.write_text('{"rows": []}')
     found = known(results=tmp_path)
     assert found.window is None and "window.json" in found.faults[0]
+    (tmp_path / "images" / "4.png").unlink()
+    assert main([*asked, "--labels", "labels"]) != 0
+    assert "has too few photos" in capsys.readouterr().err

@@ -7,8 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from explorer import proc
+
+if TYPE_CHECKING:
+    import torch
 
 GIB = 2**30
 
@@ -36,6 +41,14 @@ class Cost:
 def size_text(count: int | None) -> str:
     """Return bytes as GiB, or that they are unknown."""
     return "unknown" if count is None else f"{count / GIB:.2f} GiB"
+
+
+def circumstances(device: torch.device) -> dict[str, Any]:
+    """Return machine, versions and date: what every file of measurements says about itself."""
+    from explorer.evaluation.environment import machine, versions
+
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"machine": machine(device), "versions": versions(), "date": now}
 
 
 @contextmanager

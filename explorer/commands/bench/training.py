@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from explorer.allocation import give_back_freed_memory
-from explorer.commands.bench.measuring import measured, size_text
+from explorer.commands.bench.measuring import circumstances, measured, size_text
 from explorer.hub.places import write_json
 
 CHANNELS, CELLS, OUTPUT = 384, 16, 32  # a ViT-S/14 at 224 px in, features of 448 px as the target
@@ -69,18 +68,13 @@ def costs(side: int, batch: int, rounds: int) -> dict[str, dict[str, float | Non
 def _facts(args: argparse.Namespace, rows: list[dict[str, Any]]) -> dict[str, Any]:
     import torch
 
-    from explorer.evaluation.environment import machine, versions
-
     return {
         "rows": rows,
         "batch": args.batch,
         "channels": CHANNELS,
         "cells": CELLS,
         "output": OUTPUT,
-        "machine": machine(torch.device("cpu")),
-        "versions": versions(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    } | circumstances(torch.device("cpu"))
 
 
 class TrainingStep:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from explorer.commands.bench.measuring import circumstances
+from explorer.core import ExplorerError
 from explorer.findings.benches import BILINEAR, NO_WINDOW, OWN_WINDOW
 from explorer.hub.places import write_json
 
@@ -35,24 +37,37 @@ def bench(args: argparse.Namespace) -> list[bool]:
 
     backbone = load_backbone(args.backbone)
     anyup = load_upsampler("anyup", args.backbone, args.checkpoint, channels=backbone.dim)
-    rows = measure(args, backbone, anyup)
-    print(f"{anyup.checkpoint} on {args.backbone}, {args.photos} and {args.labelled_photos} photos")
+    found = measure(args, backbone, anyup)
+    print(
+        f"{anyup.checkpoint} on {args.backbone}, {found['photos']} held-out and "
+        f"{found['labelled_photos']} labelled photos"
+    )
     print(f"{'window':<16}{'x2':>10}{'x4':>10}{'labels kept':>14}   (cosine over bilinear's)")
-    for row in rows:
+    for row in found["rows"]:
         print(
             f"{row['window']:<16}{row['gain_x2']:>+10.4f}{row['gain_x4']:>+10.4f}"
             f"{row['labels']:>14.1%}"
         )
     if args.out:
-        write_json(args.out, _facts(args, anyup, rows))
+        facts = {
+            "backbone": args.backbone,
+            "checkpoint": anyup.checkpoint,
+            "sha256": anyup.digest,
+            "guidance": args.guidance,
+        }
+        write_json(args.out, facts | found | circumstances(anyup.device))
     return []
 
 
-def measure(args: argparse.Namespace, backbone, anyup) -> list[dict[str, Any]]:
-    """Return a row per window, the checkpoint's own first and bilinear last.
+def measure(args: argparse.Namespace, backbone, anyup) -> dict[str, Any]:
+    """Return ``rows``, one per window, the checkpoint's own first and bilinear last, and the
+    photos counted: ``photos`` and ``labelled_photos``.
 
     ``gain_x2`` and ``gain_x4``: cosine over bilinear's on held-out photos; ``labels``: the share
     of pixels whose label survives at use. Queries and keys are made once: only windows differ.
+
+    Raises:
+        ExplorerError: fewer than five photos, of which none is held out.
     """
     import torch
 
@@ -80,6 +95,8 @@ def measure(args: argparse.Namespace, backbone, anyup) -> list[dict[str, Any]]:
         row[key] += value
 
     _, held_out = split(photo_paths(args.data))
+    if not held_out:
+        raise ExplorerError(f"{args.data} has too few photos: a fifth, at most 80, is held out")
     seen = kept = 0
     with torch.no_grad():
         for case in cases(held_out[: args.photos], backbone, cache, device, args.guidance):
@@ -95,23 +112,4 @@ def measure(args: argparse.Namespace, backbone, anyup) -> list[dict[str, Any]]:
     for name, row in sums.items():
         gains = {k: (row[k] - sums[BILINEAR][k]) / seen for k in KEYS[:2]}
         rows.append({"window": name} | gains | {"labels": row["labels"] / kept})
-    return rows
-
-
-def _facts(args: argparse.Namespace, anyup, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
-    from explorer.evaluation.environment import machine, versions
-
-    return {
-        "rows": rows,
-        "backbone": args.backbone,
-        "checkpoint": anyup.checkpoint,
-        "sha256": anyup.digest,
-        "photos": args.photos,
-        "labelled_photos": args.labelled_photos,
-        "guidance": args.guidance,
-        "machine": machine(anyup.device),
-        "versions": versions(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    return {"rows": rows, "photos": seen, "labelled_photos": kept}

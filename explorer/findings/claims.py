@@ -214,7 +214,10 @@ def _speed(found: Known) -> Claim:
         ratios = [jafar[name] / anyup[name] for name in both]
         low, high = min(ratios), max(ratios)
         span = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
-        verdict = f"Here JAFAR takes {span} times AnyUp's time; kernels and sizes decide."
+        verdict = (
+            f"Here JAFAR takes {span} times AnyUp's time; kernels and sizes decide, and a report's "
+            "rows can come from runs under different load."
+        )
     return Claim(
         "AnyUp and JAFAR are equally fast at inference.",
         "It depends on the window's kernel: published AnyUp masks a dense attention, or uses "

@@ -51,11 +51,7 @@ class Options:
         """Return the same settings for another photo."""
         return replace(self, photo=photo)
 
-    def with_query(self, query: tuple[int, int]) -> Options:
-        """Return the same settings for another query pixel."""
-        return replace(self, query=query)
-
-    def at(self, query: tuple[int, int] | None) -> Options:
+    def with_query(self, query: tuple[int, int] | None) -> Options:
         """Return the same settings for another query (row, col)."""
         return replace(self, query=query)
 

@@ -15,8 +15,11 @@ class Recipe:
     ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all
     terms but the first run only each n-th step. ``guidance`` are the sides, in pixels, the guidance
     image is drawn from, repeated to weigh them. ``fine_size`` is the output and guidance side of
-    the terms grid_, image_ and segment_consistency, which see the first ``fine_photos`` of a
-    process's batch. ``init`` is the sha256 of the weights the run started from.
+    the terms grid_, image_, segment_ and cluster_consistency. They see the first ``fine_photos`` of
+    a process's batch: all cells, or with ``fine_density`` as many as fit ``fine_size`` at a number
+    of pixels per cell drawn from it (at use it is the stride), cut to a share of one side drawn
+    from ``fine_aspect``, as photos are not square and positions count in sides. ``init`` is the
+    sha256 of the weights the run started from.
 
     ``basis_scale`` multiplies the first values and the learning rate of AnyUp's filters:
     unit-length features give responses of about 0.001, so at the usual scale the softmax over the
@@ -48,6 +51,8 @@ class Recipe:
     consistency_size: int = 224
     fine_size: int = 112
     fine_photos: int = 2
+    fine_density: tuple[int, ...] = ()
+    fine_aspect: tuple[float, float] = (1.0, 1.0)
     seed: int = 0
     clip: float = 1.0
     basis_scale: float = 1.0

@@ -103,6 +103,22 @@ class Step:
         ]
         return torch.cat(found).to(self.device)
 
+    def fine_box(self) -> tuple[range, range, float]:
+        """Return the rows and columns of cells that the terms at the density of use see, and how
+        many pixels to show of each cell.
+        """
+        recipe, cells = self.recipe, self.target.shape[-1]
+        rng = random.Random(f"{recipe.seed}:box:{self.number}")
+        density = rng.choice(recipe.fine_density) if recipe.fine_density else 0
+        side = min(cells, recipe.fine_size // density) if density else cells
+        sides = [side, max(2, round(side * rng.uniform(*recipe.fine_aspect)))]
+        rng.shuffle(sides)
+        rows, cols = (
+            range(start, start + kept)
+            for kept, start in ((kept, rng.randint(0, cells - kept)) for kept in sides)
+        )
+        return rows, cols, density or recipe.fine_size / cells
+
     def generator(self, purpose: str) -> torch.Generator:
         """Return a CPU generator seeded by the run, the step and ``purpose``."""
         seed = random.Random(f"{self.recipe.seed}:{self.number}:{purpose}").getrandbits(63)

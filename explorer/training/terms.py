@@ -15,7 +15,7 @@ from explorer.training.augment import distort, soften
 from explorer.training.downsampler import AttentionDownsampler
 from explorer.training.losses import CRFLoss, feature_loss, uncertain_loss
 from explorer.training.recipe import Recipe
-from explorer.training.segments import segments
+from explorer.training.segments import clusters, interior, segments
 from explorer.training.step import Step, jittered
 from explorer.upsamplers import Upsampler
 from explorer.upsamplers.featup import FeatUp
@@ -24,7 +24,9 @@ Term = Callable[["Objective", Step], Tensor]
 TERMS: Registry[Term] = Registry("loss term")
 PROJECTED = 30
 PAD = 20
-SEGMENTS = (16, 32, 64)
+CELLS_PER_SEGMENT = (12, 24, 48)
+FEWEST_SEGMENTS = 8  # two or three would follow colours alone
+CELLS_PER_CLUSTER = 64
 
 
 class Objective(nn.Module):
@@ -165,6 +167,18 @@ def segment_consistency(objective: Objective, step: Step) -> Tensor:
     return -right.clamp_min(1e-3).log().mean()
 
 
+@TERMS.register("cluster_consistency")
+def cluster_consistency(objective: Objective, step: Step) -> Tensor:
+    """Clusters of the full-size features, upsampled with the weights that carry features, against
+    the cluster of the cell a pixel lies in, where all cells around agree: cross-entropy. Ours: what
+    lies inside a thing must not be read from outside it, however alike the colours.
+    """
+    made = _fine(objective, step)
+    right = made["members"].gather(1, made["clusters"][:, None])[:, 0]
+    inside = made["inside"]
+    return -(right.clamp_min(1e-3).log() * inside).sum() / inside.sum().clamp_min(1)
+
+
 @TERMS.register("multiview")
 def multiview(objective: Objective, step: Step) -> Tensor:
     """Upsampled features, jittered and brought down again, against features of the jittered image
@@ -224,35 +238,56 @@ def _crop_prediction(objective: Objective, step: Step) -> Tensor:
 
 
 def _fine(objective: Objective, step: Step) -> dict[str, Tensor]:
-    return objective.kept("fine", lambda: _carry(objective, step))
+    return objective.kept("fine", lambda: carry(objective, step))
 
 
-def _carry(objective: Objective, step: Step) -> dict[str, Tensor]:
+def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
     """Upsample full-size features, and what the photo itself shows, with the same weights.
 
     Returns:
-        ``features`` (B, C, S, S), ``colours`` (B, 3, S, S) and ``shares`` (B, K, S, S), all
-        upsampled from the grid; ``photo`` (B, 3, S, S) and ``segments`` (B, S, S), the truth of the
-        latter two.
+        ``features`` (B, C, S, T), ``colours`` (B, 3, S, T), ``shares`` and ``members`` (B, K, S,
+        T), all upsampled from the grid; ``photo`` (B, 3, S, T), ``segments`` and ``clusters`` (B,
+        S, T), the truth of the latter three; ``inside`` (B, S, T), where the clusters count.
     """
     if not objective.upsampler.convex:
         raise ExplorerError(
-            "grid_consistency, image_consistency and segment_consistency need weights that every "
-            "channel shares: jafar's or anyup's"
+            "grid_, image_, segment_ and cluster_consistency need weights that every channel "
+            "shares: jafar's or anyup's"
         )
-    photo = resize(step.images[: step.recipe.fine_photos], (step.recipe.fine_size,) * 2)
-    features = step.target[: len(photo)]
+    rows, cols, density = step.fine_box()
+    stride = step.images.shape[-1] // step.target.shape[-1]
+    photo = _cut(step.images[: step.recipe.fine_photos], rows, cols, stride)
+    photo = resize(photo, (round(len(rows) * density), round(len(cols) * density)))
+    features = _cut(step.target[: len(photo)], rows, cols)
     found = {"photo": photo}
     parts = {"features": features, "colours": F.adaptive_avg_pool2d(photo, features.shape[-2:])}
-    if "segment_consistency" in dict(step.recipe.terms):
-        count = step.rng.choice(SEGMENTS)
+    names, cells = dict(step.recipe.terms), features.shape[-2:].numel()
+    if "segment_consistency" in names:
+        count = max(FEWEST_SEGMENTS, cells // step.rng.choice(CELLS_PER_SEGMENT))
         found["segments"] = torch.stack([segments(p, count, step.number) for p in photo])
         each = F.one_hot(found["segments"], count).permute(0, 3, 1, 2).to(photo)
         parts["shares"] = F.adaptive_avg_pool2d(each, features.shape[-2:])
+    if "cluster_consistency" in names:
+        count = max(2, cells // CELLS_PER_CLUSTER)
+        each = torch.stack([clusters(f, count, step.number) for f in features])
+        parts["members"] = F.one_hot(each, count).permute(0, 3, 1, 2).to(photo)
+        found["clusters"] = _to_pixels(each.to(photo), photo).long()
+        found["inside"] = _to_pixels(interior(parts["members"]), photo)
     resampler = objective.upsampler.prepare(photo, features, tuple(photo.shape[-2:]))
     made = resampler.apply(torch.cat(list(parts.values()), dim=1))
     widths = [part.shape[1] for part in parts.values()]
     return found | dict(zip(parts, made.split(widths, dim=1), strict=True))
+
+
+def _cut(x: Tensor, rows: range, cols: range, scale: int = 1) -> Tensor:
+    """Return rows and columns of cells of a map with ``scale`` pixels per cell."""
+    down, across = (slice(span.start * scale, span.stop * scale) for span in (rows, cols))
+    return x[:, :, down, across].contiguous()
+
+
+def _to_pixels(cells: Tensor, photo: Tensor) -> Tensor:
+    """Give every pixel its cell's number: (B, h, w) -> (B, S, T)."""
+    return F.interpolate(cells[:, None], size=tuple(photo.shape[-2:]), mode="nearest")[:, 0]
 
 
 def _stack_output(objective: Objective, step: Step, side: int) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.datasets import open_dataset
 from explorer.feature_cache import FeatureCache, cached_features
+from explorer.image import resize
 from explorer.training import loop, validation
 from explorer.training.log import read_log
 from explorer.training.loop import Places, Trainer
@@ -22,10 +23,10 @@ from explorer.training.losses import feature_loss
 from explorer.training.optimiser import enlarge, make_optimiser, pace
 from explorer.training.photos import PhotoFolder, View, photo_paths, split
 from explorer.training.recipe import recipe
-from explorer.training.segments import segments
+from explorer.training.segments import clusters, interior, segments
 from explorer.training.sharpness import label_scores
 from explorer.training.step import Sampler, jittered
-from explorer.training.terms import TERMS, Objective
+from explorer.training.terms import TERMS, Objective, carry
 from explorer.upsamplers import UPSAMPLERS
 
 TINY = {
@@ -146,6 +147,7 @@ AT_USE = (
     ("grid_consistency", 0.5),
     ("image_consistency", 1.0),
     ("segment_consistency", 0.2),
+    ("cluster_consistency", 0.2),
 )
 
 
@@ -189,17 +191,35 @@ def test_segments_follow_colours_and_are_the_same_again():
     assert len(plain.unique()) > 3, "without colours, places divide the photo"
 
 
-def test_segments_fault_reading_cells_of_a_like_colour_far_away(photos, backbone, tmp_path):
-    """One checkered photo: its colours come out right from any cell of the colour, its segments
-    only from near ones.
+def test_clusters_and_what_lies_inside_them():
+    features = torch.zeros(3, 6, 8)
+    features[0, :, :4], features[1, :, 4:] = 2.0, 1.0
+    features[0, 0, 0] = 5.0  # longer, but of the same direction
+    found = clusters(features, 4, seed=0)
+    assert found.shape == (6, 8) and len(found.unique()) == 2
+    assert len(found[:, :4].unique()) == 1 and found[0, 0] != found[0, 7]
+    members = torch.nn.functional.one_hot(found, 4).permute(2, 0, 1)[None].float()
+    inside = interior(members)
+    assert inside.shape == (1, 6, 8)
+    assert torch.equal(inside[0, 2], torch.tensor([1.0, 1, 1, 0, 0, 1, 1, 1]))
+
+
+def test_segments_and_clusters_fault_reading_cells_of_a_like_colour_far_away(
+    photos, backbone, tmp_path
+):
+    """One checkered photo with other features in each half: its colours come out right from any
+    cell of the colour, its segments and clusters only from near ones.
     """
-    run = trainer(photos, backbone, tmp_path, terms=AT_USE, fine_size=64, every=1)
+    whole = {"fine_size": 64, "fine_density": (), "fine_aspect": (1.0, 1.0)}
+    run = trainer(photos, backbone, tmp_path, terms=AT_USE, every=1, **whole)
     tiles = (torch.arange(64)[:, None] // 8 + torch.arange(64) // 8) % 2
     photo = tiles.float().expand(2, 3, 64, 64)
     step = loop.Step(
         run.recipe, backbone, run.folder, run.cache, run.sampler(0), 0, torch.device("cpu")
     )
-    step.images, step.target = photo, torch.rand(2, 112, 8, 8)
+    halves = torch.eye(112)[:2].T.reshape(1, 112, 1, 2)
+    step.images = photo
+    step.target = halves.repeat_interleave(4, dim=3).expand(2, -1, 8, -1)
 
     class Fixed(torch.nn.Module):
         convex = True
@@ -218,6 +238,35 @@ def test_segments_fault_reading_cells_of_a_like_colour_far_away(photos, backbone
     far = Objective(Fixed(True), run.recipe, 112)(step)
     assert far["image_consistency"] < 1e-6 and near["image_consistency"] < 1e-6
     assert far["segment_consistency"] > 3 > 1 > near["segment_consistency"]
+    assert near["cluster_consistency"] == pytest.approx(0, abs=1e-6)
+    assert far["cluster_consistency"] > 1
+
+
+def test_the_terms_at_the_density_of_use_see_many_shapes_and_densities(photos, backbone, tmp_path):
+    terms = (("grid_consistency", 1.0), ("segment_consistency", 1.0))
+    dense = {"fine_size": 64, "fine_density": (4, 16), "fine_aspect": (0.5, 1.0)}
+    run = trainer(photos, backbone, tmp_path, terms=terms, every=1, **dense)
+    longest = {4: 8, 16: 4}  # 8 cells there are, 4 of 16 pixels fit
+    seen = {4: set(), 16: set()}
+    for number in range(24):
+        at = (run.recipe, backbone, run.folder, run.cache, run.sampler(0), number)
+        step = loop.Step(*at, torch.device("cpu"))
+        rows, cols, density = step.fine_box()
+        assert (rows, cols, density) == step.fine_box()
+        sides = len(rows), len(cols)
+        assert max(sides) == longest[density] and min(sides) >= longest[density] // 2
+        assert min(rows.start, cols.start) >= 0 and max(rows.stop, cols.stop) <= 8
+        if sides not in seen[density]:
+            made = carry(run.objective, step)
+            size = (len(rows) * density, len(cols) * density)
+            assert made["features"].shape == (2, 112, *size)
+            assert made["segments"].shape == (2, *size)
+            across = slice(16 * cols.start, 16 * cols.stop)
+            cut = step.images[:, :, 16 * rows.start : 16 * rows.stop, across]
+            assert torch.equal(made["photo"], resize(cut, size))
+        seen[density].add(sides)
+    for sides in seen.values():
+        assert any(a < b for a, b in sides) and any(a > b for a, b in sides)
 
 
 def test_a_killed_run_goes_on_with_the_same_curve(photos, backbone, tmp_path, monkeypatch):

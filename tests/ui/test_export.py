@@ -279,7 +279,7 @@ def test_the_endpoint_gives_a_file_with_its_recipe(address, session, options):
     )
     found = read_figure(made)
     assert found["style"]["width_in"] == 3.25
-    asked = replace(options.at((40, 48)), view={})
+    asked = replace(options.with_query((40, 48)), view={})
     assert found["recipe"] == figure_recipe(session, asked, [Shown("attention", {})])
     for wrong, said in (
         ({"preset": "nonesuch"}, "teaser strip"),

@@ -87,7 +87,9 @@ def test_the_weights_reproduce_the_pixel(session, options, name, sizes):
     for row, col in [(0, 0), (height - 1, width - 1), (0, width // 3), (height // 2, 5)]:
         assert (resampler.pixel(row, col) - whole[:, row, col]).abs().max() < 2e-5
         if isinstance(resampler, LinearResampler):
-            weights = torch.from_numpy(weights_table(session, chosen.at((row, col)), "tiny", name))
+            weights = torch.from_numpy(
+                weights_table(session, chosen.with_query((row, col)), "tiny", name)
+            )
             pixel = torch.einsum("hw,chw->c", weights, resampler.values[0])
             assert (pixel - mapped[:, row, col]).abs().max() < 2e-5
 

@@ -47,16 +47,16 @@ def bench(args: argparse.Namespace) -> list[bool]:
     print(f"{options.photo.name}, output {height}x{width}, {args.backbone}, {len(methods)} methods")
 
     with measured() as cost:
-        VIEWS.create("attention").render(session, options.at((0, 0)))
+        VIEWS.create("attention").render(session, options.with_query((0, 0)))
     print(f"  preparing, once per photo: {cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU")
     for method in methods:
-        places = [Place(session, options.at(q), args.backbone, "", method) for q in queries]
+        places = [Place(session, options.with_query(q), args.backbone, "", method) for q in queries]
         clicks = [timed(partial(reading, place)) for place in places]
         print(f"    {method}: {spread(clicks)}")
     view = VIEWS.create("attention")
-    clicks = [timed(partial(view.render, session, options.at(q))) for q in queries]
+    clicks = [timed(partial(view.render, session, options.with_query(q))) for q in queries]
     print(f"  click to attention overlays: {spread(clicks)}")
-    drawn = view.render(session, options.at(queries[0]))[1:]  # the photo stays as it is
+    drawn = view.render(session, options.with_query(queries[0]))[1:]  # the photo stays as it is
     files = [timed(lambda: [_png(panel.image) for panel in drawn]) for _ in range(5)]
     print(f"  those as PNG files: {spread(files)}")
     total = median_ms(clicks) + median_ms(files)
@@ -67,11 +67,13 @@ def bench(args: argparse.Namespace) -> list[bool]:
         once = timed(partial(session.norms, options, args.backbone, method))
         print(f"    {method}: {once[0]:.1f} s wall, {once[1]:.1f} s CPU")
     for method in methods:
-        places = [Place(session, options.at(q), args.backbone, "", method) for q in queries[:3]]
+        places = [
+            Place(session, options.with_query(q), args.backbone, "", method) for q in queries[:3]
+        ]
         clicks = [timed(partial(similarity, place, place)) for place in places]
         print(f"    {method}: {spread(clicks)}")
     view = VIEWS.create("similarity")
-    clicks = [timed(partial(view.render, session, options.at(q))) for q in queries[3:]]
+    clicks = [timed(partial(view.render, session, options.with_query(q))) for q in queries[3:]]
     print(f"  click to similarity maps: {spread(clicks)}")
     total = median_ms(clicks)
     met.append(

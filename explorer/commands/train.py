@@ -6,6 +6,19 @@ import argparse
 from pathlib import Path
 
 HELP = "train jafar, anyup or featup on a folder of photos"
+SETTINGS = (  # of a recipe, given as they are
+    "steps",
+    "batch",
+    "lr",
+    "guidance",
+    "consistency_size",
+    "fine_size",
+    "fine_density",
+    "fine_aspect",
+    "every",
+    "basis_scale",
+    "rope_scale",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +34,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, help="photos per process and step")
     parser.add_argument("--lr", type=float)
-    parser.add_argument("--guidance", help="sides to draw the guidance size from, e.g. 56,56,112")
+    parser.add_argument(
+        "--guidance",
+        type=whole_numbers,
+        help="sides to draw the guidance size from, e.g. 56,56,112",
+    )
     parser.add_argument("--consistency-size", type=int)
+    parser.add_argument(
+        "--fine-size",
+        type=int,
+        help="side, in pixels, of what grid_, image_, segment_ and cluster_consistency see",
+    )
+    parser.add_argument(
+        "--fine-density",
+        type=whole_numbers,
+        help="pixels per cell there to draw from, e.g. 4,8,16; without it all cells are seen",
+    )
+    parser.add_argument(
+        "--fine-aspect",
+        type=span,
+        help="least and largest share of one side that is kept there, e.g. 0.5,1",
+    )
     parser.add_argument("--every", type=int, help="all terms but the first only each N-th time")
     parser.add_argument(
         "--basis-scale", type=float, help="AnyUp: how much larger its filters start and step"
@@ -46,6 +78,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true")
 
 
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read "4,8,16"."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def span(text: str) -> tuple[float, float]:
+    """Read "0.5,1"."""
+    low, high = (float(part) for part in text.split(","))
+    return low, high
+
+
 def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the last step is done."""
     from explorer.backbones import load_backbone
@@ -57,11 +100,9 @@ def run(args: argparse.Namespace) -> int:
 
     names = tuple(args.backbone.split(","))
     changes = {"backbones": names, "seed": args.seed}
-    for key in ("steps", "batch", "lr", "consistency_size", "every", "basis_scale", "rope_scale"):
+    for key in SETTINGS:
         if getattr(args, key) is not None:
             changes[key] = getattr(args, key)
-    if args.guidance:
-        changes["guidance"] = tuple(int(side) for side in args.guidance.split(","))
     if args.terms:
         parts = [term.partition("=") for term in args.terms.split(",")]
         changes["terms"] = tuple((name, float(weight or 1)) for name, _, weight in parts)

@@ -162,4 +162,14 @@ def recipe(method: str, budget: str, **changes: Any) -> Recipe:
         raise ExplorerError(
             "a run needs at least one step, one photo a batch, one term, one backbone"
         )
+    low, high = made.fine_aspect
+    if not 0 < low <= high <= 1:
+        raise ExplorerError("fine_aspect is a least and a largest share of a side, from 0 to 1")
+    if made.fine_density and not 1 <= min(made.fine_density) <= max(made.fine_density) <= (
+        made.fine_size // 2
+    ):
+        raise ExplorerError(
+            f"fine_density is from 1 pixel per cell to {made.fine_size // 2}: two cells must fit "
+            f"fine_size {made.fine_size}"
+        )
     return made

@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 from torch.nn import functional as F
 
+from explorer.__main__ import main
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.datasets import open_dataset
 from explorer.feature_cache import FeatureCache, cached_features
@@ -397,6 +398,35 @@ def test_recipes_and_terms_nobody_knows(backbone):
             recipe("jafar", "small", **(TINY | {"terms": (("multiview", 1.0),)})),
             112,
         )
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"fine_aspect": (0.0, 1.0)}, "share of a side"),
+        ({"fine_aspect": (0.9, 0.5)}, "share of a side"),
+        ({"fine_density": (4, 33), "fine_size": 64}, "to 32"),
+        ({"fine_density": (0,)}, "from 1 pixel"),
+    ],
+)
+def test_grids_nobody_can_cut_are_refused(changes, says):
+    with pytest.raises(ExplorerError, match=says):
+        recipe("jafar", "small", backbones=("any",), **changes)
+
+
+def test_the_command_line_sets_what_the_terms_at_use_see(photos, tmp_path):
+    out = tmp_path / "made.safetensors"
+    main(
+        f"train jafar --backbone efficientnet_lite0:blocks.4 --data {photos} --out {out} --cpu "
+        "--steps 1 --batch 1 --held-out 2 --validate-photos 1 --guidance 16,32 --quiet --every 1 "
+        "--terms views,cluster_consistency=0.5 "
+        "--fine-size 32 --fine-density 2,4 --fine-aspect .5,1".split()
+    )
+    used = read_log(out.with_suffix(".log.jsonl"))
+    assert any("cluster_consistency" in row for row in used)
+    saved = torch.load(out.with_suffix(".resume.pt"), weights_only=True)["recipe"]
+    assert saved["fine_size"] == 32 and tuple(saved["fine_density"]) == (2, 4)
+    assert tuple(saved["fine_aspect"]) == (0.5, 1) and tuple(saved["guidance"]) == (16, 32)
 
 
 @pytest.mark.slow

@@ -112,14 +112,21 @@ def pairs(given: Sequence[str], name: str) -> dict[str, str]:
     return {key: value for key, _, value in split}
 
 
-def numbers(text: str, name: str, count: int, kind: type = int) -> list[Any]:
-    """Read ``count`` whole numbers from 0 (or floats) with commas; raises ExplorerError."""
+def numbers(text: str, name: str, count: int | None = None, kind: type = int) -> list[Any]:
+    """Read ``count`` (None: one or more) whole numbers from 0 (or floats) with commas; raises
+    ExplorerError.
+    """
     parts = [part.strip() for part in text.split(",")]
     try:
         found = [kind(part) for part in parts]
     except ValueError:
         found = []
-    if len(found) != count or (kind is int and not all(part.isdigit() for part in parts)):
+    if (
+        not found
+        or len(found) != (count or len(found))
+        or (kind is int and not all(part.isdigit() for part in parts))
+    ):
         what = "whole numbers" if kind is int else "numbers"
-        raise ExplorerError(f"{name} takes {count} {what} with commas, not {text[:40]!r}")
+        many = "" if count is None else f"{count} "
+        raise ExplorerError(f"{name} takes {many}{what} with commas, not {text[:40]!r}")
     return found

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from explorer.command_line import numbers
+
 HELP = "train jafar, anyup or featup on a folder of photos"
 SETTINGS = (  # of a recipe, given as they are
     "steps",
     "batch",
     "lr",
-    "guidance",
     "consistency_size",
     "fine_size",
-    "fine_density",
-    "fine_aspect",
     "every",
     "basis_scale",
     "rope_scale",
@@ -34,11 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, help="photos per process and step")
     parser.add_argument("--lr", type=float)
-    parser.add_argument(
-        "--guidance",
-        type=whole_numbers,
-        help="sides to draw the guidance size from, e.g. 56,56,112",
-    )
+    parser.add_argument("--guidance", help="sides to draw the guidance size from, e.g. 56,56,112")
     parser.add_argument("--consistency-size", type=int)
     parser.add_argument(
         "--fine-size",
@@ -47,12 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fine-density",
-        type=whole_numbers,
         help="pixels per cell there to draw from, e.g. 4,8,16; without it all cells are seen",
     )
     parser.add_argument(
         "--fine-aspect",
-        type=span,
         help="least and largest share of one side that is kept there, e.g. 0.5,1",
     )
     parser.add_argument("--every", type=int, help="all terms but the first only each N-th time")
@@ -78,17 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true")
 
 
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Read "4,8,16"."""
-    return tuple(int(part) for part in text.split(","))
-
-
-def span(text: str) -> tuple[float, float]:
-    """Read "0.5,1"."""
-    low, high = (float(part) for part in text.split(","))
-    return low, high
-
-
 def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the last step is done."""
     from explorer.backbones import load_backbone
@@ -103,6 +85,11 @@ def run(args: argparse.Namespace) -> int:
     for key in SETTINGS:
         if getattr(args, key) is not None:
             changes[key] = getattr(args, key)
+    for key, name in (("guidance", "--guidance"), ("fine_density", "--fine-density")):
+        if getattr(args, key):
+            changes[key] = tuple(numbers(getattr(args, key), name))
+    if args.fine_aspect:
+        changes["fine_aspect"] = tuple(numbers(args.fine_aspect, "--fine-aspect", 2, float))
     if args.terms:
         parts = [term.partition("=") for term in args.terms.split(",")]
         changes["terms"] = tuple((name, float(weight or 1)) for name, _, weight in parts)

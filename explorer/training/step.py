@@ -113,10 +113,8 @@ class Step:
         side = min(cells, recipe.fine_size // density) if density else cells
         sides = [side, max(2, round(side * rng.uniform(*recipe.fine_aspect)))]
         rng.shuffle(sides)
-        rows, cols = (
-            range(start, start + kept)
-            for kept, start in ((kept, rng.randint(0, cells - kept)) for kept in sides)
-        )
+        starts = [rng.randint(0, cells - kept) for kept in sides]
+        rows, cols = (range(a, a + kept) for a, kept in zip(starts, sides, strict=True))
         return rows, cols, density or recipe.fine_size / cells
 
     def generator(self, purpose: str) -> torch.Generator:

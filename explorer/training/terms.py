@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.core import ExplorerError, Registry
+from explorer.datasets.maps import nearest
 from explorer.image import resize
 from explorer.training.augment import distort, soften
 from explorer.training.downsampler import AttentionDownsampler
@@ -24,7 +25,7 @@ Term = Callable[["Objective", Step], Tensor]
 TERMS: Registry[Term] = Registry("loss term")
 PROJECTED = 30
 PAD = 20
-CELLS_PER_SEGMENT = (12, 24, 48)
+SEGMENTS = (16, 32, 64)  # of a whole grid
 FEWEST_SEGMENTS = 8  # two or three would follow colours alone
 CELLS_PER_CLUSTER = 64
 
@@ -263,7 +264,8 @@ def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
     parts = {"features": features, "colours": F.adaptive_avg_pool2d(photo, features.shape[-2:])}
     names, cells = dict(step.recipe.terms), features.shape[-2:].numel()
     if "segment_consistency" in names:
-        count = max(FEWEST_SEGMENTS, cells // step.rng.choice(CELLS_PER_SEGMENT))
+        seen = cells / step.target.shape[-2:].numel()
+        count = max(FEWEST_SEGMENTS, round(step.rng.choice(SEGMENTS) * seen))
         found["segments"] = torch.stack([segments(p, count, step.number) for p in photo])
         each = F.one_hot(found["segments"], count).permute(0, 3, 1, 2).to(photo)
         parts["shares"] = F.adaptive_avg_pool2d(each, features.shape[-2:])
@@ -271,8 +273,8 @@ def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
         count = max(2, cells // CELLS_PER_CLUSTER)
         each = torch.stack([clusters(f, count, step.number) for f in features])
         parts["members"] = F.one_hot(each, count).permute(0, 3, 1, 2).to(photo)
-        found["clusters"] = _to_pixels(each.to(photo), photo).long()
-        found["inside"] = _to_pixels(interior(parts["members"]), photo)
+        found["clusters"] = nearest(each, tuple(photo.shape[-2:]))
+        found["inside"] = nearest(interior(parts["members"]), tuple(photo.shape[-2:]))
     resampler = objective.upsampler.prepare(photo, features, tuple(photo.shape[-2:]))
     made = resampler.apply(torch.cat(list(parts.values()), dim=1))
     widths = [part.shape[1] for part in parts.values()]
@@ -283,11 +285,6 @@ def _cut(x: Tensor, rows: range, cols: range, scale: int = 1) -> Tensor:
     """Return rows and columns of cells of a map with ``scale`` pixels per cell."""
     down, across = (slice(span.start * scale, span.stop * scale) for span in (rows, cols))
     return x[:, :, down, across].contiguous()
-
-
-def _to_pixels(cells: Tensor, photo: Tensor) -> Tensor:
-    """Give every pixel its cell's number: (B, h, w) -> (B, S, T)."""
-    return F.interpolate(cells[:, None], size=tuple(photo.shape[-2:]), mode="nearest")[:, 0]
 
 
 def _stack_output(objective: Objective, step: Step, side: int) -> tuple[Tensor, Tensor]:

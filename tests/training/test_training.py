@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.datasets import open_dataset
 from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import resize
-from explorer.training import loop, validation
+from explorer.training import loop, terms, validation
 from explorer.training.log import read_log
 from explorer.training.loop import Places, Trainer
 from explorer.training.losses import feature_loss
@@ -199,7 +200,7 @@ def test_clusters_and_what_lies_inside_them():
     found = clusters(features, 4, seed=0)
     assert found.shape == (6, 8) and len(found.unique()) == 2
     assert len(found[:, :4].unique()) == 1 and found[0, 0] != found[0, 7]
-    members = torch.nn.functional.one_hot(found, 4).permute(2, 0, 1)[None].float()
+    members = F.one_hot(found, 4).permute(2, 0, 1)[None].float()
     inside = interior(members)
     assert inside.shape == (1, 6, 8)
     assert torch.equal(inside[0, 2], torch.tensor([1.0, 1, 1, 0, 0, 1, 1, 1]))
@@ -239,6 +240,15 @@ def test_segments_and_clusters_fault_reading_cells_of_a_like_colour_far_away(
     far = Objective(Fixed(True), run.recipe, 112)(step)
     assert far["image_consistency"] < 1e-6 and near["image_consistency"] < 1e-6
     assert far["segment_consistency"] > 3 > 1 > near["segment_consistency"]
+    step.rng = random.Random(3)
+    with pytest.MonkeyPatch.context() as patch:
+        counts = []
+        patch.setattr(
+            terms, "segments", lambda p, n, seed: counts.append(n) or segments(p, n, seed)
+        )
+        for _ in range(9):
+            carry(Objective(Fixed(False), run.recipe, 112), step)
+    assert set(counts) == {16, 32, 64}, "a whole grid's numbers of segments are the known ones"
     assert near["cluster_consistency"] == pytest.approx(0, abs=1e-6)
     assert far["cluster_consistency"] > 1
 
@@ -398,6 +408,20 @@ def test_recipes_and_terms_nobody_knows(backbone):
             recipe("jafar", "small", **(TINY | {"terms": (("multiview", 1.0),)})),
             112,
         )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("--fine-density 4,x", "--fine-density takes whole numbers with commas, not '4,x'"),
+        ("--guidance 56,-3", "--guidance takes whole numbers"),
+        ("--fine-aspect 1", "--fine-aspect takes 2 numbers"),
+    ],
+)
+def test_lists_that_are_none_are_refused_in_a_sentence(photos, tmp_path, capsys, given, says):
+    common = f"train jafar --backbone efficientnet_lite0 --data {photos} --out {tmp_path}/a {given}"
+    assert main(common.split()) != 0
+    assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

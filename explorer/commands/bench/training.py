@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.allocation import give_back_freed_memory
+from explorer.command_line import numbers
 from explorer.commands.bench.measuring import circumstances, measured, size_text
 from explorer.hub.places import write_json
 
@@ -31,7 +32,7 @@ def bench(args: argparse.Namespace) -> list[bool]:
     )
     print(f"{'guidance':>10}  " + "  ".join(f"{name:>20}" for name in METHODS) + "  jafar / anyup")
     found = []
-    for side in (int(part) for part in args.guidance.split(",")):
+    for side in numbers(args.guidance, "--guidance"):
         row = costs(side, args.batch, args.rounds)
         cells = [
             f"{row[name]['seconds']:.2f} s, {size_text(row[name]['bytes'])}" for name in METHODS

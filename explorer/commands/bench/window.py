@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from explorer.command_line import numbers
 from explorer.commands.bench.measuring import circumstances
 from explorer.core import ExplorerError
 from explorer.findings.benches import BILINEAR, NO_WINDOW, OWN_WINDOW
@@ -80,7 +81,7 @@ def measure(args: argparse.Namespace, backbone, anyup) -> dict[str, Any]:
 
     bilinear, cache, device = UPSAMPLERS.create("bilinear"), FeatureCache(args.cache), anyup.device
     dataset = open_dataset(args.labelled, "labels", args.labels)
-    ratios = [float(part) for part in args.ratios.split(",")]
+    ratios = numbers(args.ratios, "--ratios", kind=float)
     sums: dict[str, dict[str, float]] = {}
 
     def methods(image, given, size) -> Iterator[tuple[str, Any]]:

@@ -77,10 +77,12 @@ def on_drawn(
     listener: Callable[..., Any],
     inputs: Sequence[gr.components.Component],
     outputs: Sequence[gr.components.Component],
+    in_turn: str | None = None,
 ) -> Any:
     """Call ``listener(drawn, *inputs)`` for each trigger with what is drawn at that moment.
 
     ``read_drawn(drawn)`` reads it. Of triggers that come while it runs only the latest waits.
+    Listeners of one name ``in_turn`` run in the order they were asked: the latest is seen last.
     """
     drawn = gr.JSON(visible=False)
     latest = f"""(_, ...rest) => {{
@@ -102,6 +104,7 @@ def on_drawn(
         trigger_mode="always_last",
         show_progress="hidden",
         api_visibility="private",
+        concurrency_id=in_turn,
     )
 
 

@@ -58,6 +58,8 @@ def look(
     name = preset if preset in PRESETS else suits
     style = of_document(PRESETS[name](shown.panels), values)
     for field, value in values_of(style).items():
+        if value == values[NAMES.index(field)]:
+            continue  # writing it again would undo what is typed meanwhile
         updates[field] = gr.update(choices=known[field], value=value) if field in known else value
     boxes = style.insets
     if not boxes:  # a start for whoever wants some

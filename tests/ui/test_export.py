@@ -227,6 +227,15 @@ def test_a_figure_with_a_failed_panel_is_made_again(session, tmp_path, monkeypat
     assert "Nearest: no luck either" in capsys.readouterr().err
 
 
+def test_a_redraw_leaves_alone_what_it_would_not_change(shown):
+    before = dict(zip(NAMES, fields(width_in="5 in"), strict=True))
+    first = look(PANELS, AUTOMATIC, list(before.values()), drawn(), shown, "teaser strip")
+    assert first.updates["width_in"] == "6.75 (double)"
+    now = before | {n: v for n, v in first.updates.items() if n not in ("rows", "columns")}
+    again = look(PANELS, AUTOMATIC, list(now.values()), drawn(), shown, "teaser strip")
+    assert set(again.updates) <= {"rows", "columns"}  # what is being typed meanwhile stays
+
+
 def test_what_a_reviewer_would_remark_on_is_said(shown):
     picture = np.zeros((8, 8, 3), np.uint8)
     legend = (("red", (200, 60, 60)), ("green", (110, 120, 50)))

@@ -141,7 +141,8 @@ def build(page: Page, session: Session) -> None:
             (SUGGEST, [suggest.click]),
             *events_of.items(),
         ):
-            on_drawn(canvas, events, draw(about), inputs, outputs)
-        on_drawn(canvas, changed, draw(PANELS, always=False), inputs, outputs)
+            on_drawn(canvas, events, draw(about), inputs, outputs, in_turn="figure")
+        unasked = draw(PANELS, always=False)
+        on_drawn(canvas, changed, unasked, inputs, outputs, in_turn="figure")
         for file, button in buttons.items():
             on_drawn(canvas, [button.click], keep(file), inputs, [saved, status])

@@ -15,6 +15,7 @@ from typing import Any
 
 from explorer.core import WeightsError
 from explorer.hub.network import Progress, no_disk, offline, reachable
+from explorer.hub.pace import TrickleError, watch_client
 from explorer.hub.places import digest
 from explorer.hub.rows import AbsentWeightsError
 from explorer.hub.waiting import awaited
@@ -109,6 +110,7 @@ def _download(
 ) -> tuple[Path, str | None]:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
+    watch_client()
     url = hf_hub_url(repo, file, revision=revision)
     metadata = get_hf_file_metadata(url, timeout=METADATA_SECONDS)
     path = hf_hub_download(
@@ -173,6 +175,8 @@ def _sentence(error: Exception, repo: str, file: str, what: str, alternative: st
         return full
     status = getattr(getattr(error, "response", None), "status_code", None)
     why = f"HTTP {status}" if status else type(error).__name__
+    if isinstance(error, TrickleError):
+        why = f"it trickled in: {error}"
     return AbsentWeightsError(
         f"{what} could not be downloaded from {page} ({why}); nothing of it is used, "
         "try again later"

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from explorer.core import WeightsError
 from explorer.hub.network import Progress, no_disk, offline, reachable
+from explorer.hub.pace import Pace, TrickleError
 from explorer.hub.rows import AbsentWeightsError
 from explorer.hub.waiting import awaited
 
@@ -90,6 +91,9 @@ def _download(
                 part.unlink(missing_ok=True)
             elif error.code not in (408, 429) and error.code < 500:
                 raise AbsentWeightsError(f"{what} is not at {url} any more ({why})") from None
+        except TrickleError as error:
+            why = f"it trickled in: {error}"
+            break
         except (
             urllib.error.URLError,
             http.client.HTTPException,
@@ -136,11 +140,12 @@ def _fetch(url: str, part: Path, progress: Progress | None) -> bool:
             etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified")
         )
         _note(part).write_text(json.dumps({"url": url, "validator": validator}))
-        done = start
+        done, pace = start, Pace()
         with part.open("r+b" if start else "wb") as out:
             out.seek(start)
-            while block := answer.read(BLOCK):
+            while block := answer.read1(BLOCK):  # what is there, not a whole block
                 out.write(block)
+                pace.note(len(block))
                 done += len(block)
                 if done > LARGEST:
                     raise WeightsError(f"{url} goes on beyond {LARGEST} bytes")

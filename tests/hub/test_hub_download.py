@@ -11,7 +11,7 @@ from fake_hub import COMMIT, Fault, same
 
 from explorer import hub
 from explorer.core import WeightsError
-from explorer.hub import AbsentWeightsError, Checkpoint, lock
+from explorer.hub import AbsentWeightsError, Checkpoint, lock, pace
 
 REPO, FILE = "someone/weights", "pytorch_model.bin"
 PATH = f"/{REPO}/{FILE}"
@@ -156,6 +156,21 @@ def test_a_body_that_stays_cut_off_is_never_used(server, state, pickled):
 def test_a_slow_body_arrives(server, state, pickled):
     server.put(REPO, FILE, pickled(state))
     server.fail(PATH, Fault("slow", 20, methods=("GET",)))
+    assert same(hub.load_state(row()), state)
+
+
+def test_a_body_that_trickles_is_given_up(server, state, pickled, monkeypatch):
+    server.put(REPO, FILE, b"0" * 400_000)
+    server.fail(PATH, Fault("slow", 50, methods=("GET",)))
+    with monkeypatch.context() as patch:
+        patch.setattr(pace, "PERIOD", 0.4)
+        patch.setattr(pace, "SLOWEST", 1e6)
+        for _ in range(2):
+            with pytest.raises(WeightsError, match="trickled in: .* nothing of it is used"):
+                hub.resolve(row())
+    assert hub.local_file(row()) is None and server.count("GET") == 2
+    server.faults.clear()
+    server.put(REPO, FILE, pickled(state))
     assert same(hub.load_state(row()), state)
 
 

@@ -11,7 +11,7 @@ from fake_hub import Fault, same
 
 from explorer import hub
 from explorer.core import WeightsError
-from explorer.hub import Checkpoint, release
+from explorer.hub import Checkpoint, pace, release
 from explorer.hub.resolution import released
 
 
@@ -116,6 +116,18 @@ def test_two_visitors_at_once_download_it_once(server, row):
         thread.join()
     assert found == [sha(server)] * 4
     assert server.count("GET") == 1
+
+
+def test_a_file_that_trickles_is_given_up_and_resumed(server, row, monkeypatch):
+    server.fail("/release/x.pth", Fault("slow", 300))
+    with monkeypatch.context() as patch:
+        patch.setattr(pace, "PERIOD", 0.2)
+        patch.setattr(pace, "SLOWEST", 1e9)
+        with pytest.raises(WeightsError, match="trickled in: .* a further try resumes it"):
+            hub.resolve(row)
+    assert not released(row).exists() and server.count("GET") == 1
+    server.faults.clear()
+    assert hub.digest(hub.resolve(row)) == sha(server)
 
 
 def test_a_full_disk_is_said_and_leaves_no_file(server, row, monkeypatch):

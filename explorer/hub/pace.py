@@ -1,4 +1,4 @@
-"""A download that trickles is given up: a read timeout alone waits forever for a byte now and then."""
+"""A download that trickles is given up: a read timeout waits forever for a byte now and then."""
 
 from __future__ import annotations
 

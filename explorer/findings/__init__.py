@@ -4,7 +4,8 @@ from explorer.findings.claims import claims_passages
 from explorer.findings.evidence import Known, known
 from explorer.findings.guide import guide_passages
 from explorer.findings.passages import Passage, markdown, plain
-from explorer.findings.tables import published_passages, report_passages
+from explorer.findings.reports import report_passages
+from explorer.findings.tables import published_passages
 
 __all__ = [
     "Known",

@@ -125,7 +125,7 @@ def leader_texts(found: Known) -> list[str]:
         sign = 1 if column["higher"] else -1
         best = max(rows, key=lambda r: sign * r["cells"][column["key"]]["mean"])
         cell = best["cells"][column["key"]]
-        others = ", ".join(row["title"] for row in rows if row is not best)
+        others = "; ".join(row["title"] for row in rows if row is not best)
         value = f"{number_text(cell['mean'], column)} {column['head']}"
         text = f"{best['title']} leads ({others} behind) with {value}"
         difference = difference_text(cell, column, ", ", " to bilinear")
@@ -149,7 +149,14 @@ def lines(texts: list[str | None], otherwise: str = NOT_YET) -> str:
 
 
 def _tables(found: Known) -> Iterator[tuple[Report, Mapping[str, Any]]]:
+    """Yield the tables of the backbone most photos were tested with: others have their say in the
+    tables at a glance.
+    """
+    tested: dict[str, int] = {}
     for report in found.reports:
+        tested[report.backbone] = tested.get(report.backbone, 0) + (report.photos or 0)
+    main = max(tested, key=lambda name: tested[name], default=None)
+    for report in (report for report in found.reports if report.backbone == main):
         for table in report.tables:
             if any(column["main"] for column in table["columns"]):
                 yield report, table

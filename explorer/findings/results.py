@@ -37,6 +37,11 @@ class Report:
         return self.facts["tables"]
 
     @property
+    def backbone(self) -> str:
+        """The name of the backbone."""
+        return str(self.facts["backbone"].get("name", ""))
+
+    @property
     def photos(self) -> int | None:
         """How many photos were tested."""
         return self.facts["data"].get("test")

@@ -169,21 +169,30 @@ def test_reports_become_tables_evidence_and_verdicts(tmp_path):
     found = known(results=tmp_path)
     assert not found.faults and [report.name for report in found.reports] == ["run"]
     passages = report_passages(found)
-    grid = next(p for p in passages if isinstance(p, Grid))
+    glance = next(p for p in passages if isinstance(p, Grid))
+    assert glance.head[:2] == ("", "mIoU ↑\nLite9")
+    assert [cells[:2] for cells in glance.rows] == [
+        ("Bilinear", "30.0"),
+        ("AnyUp", "+5.0"),
+        ("JAFAR", "+2.5"),
+    ]
+    whole = next(p for p in passages if isinstance(p, Fold))
+    assert whole.title == "Segmentation on rooms, Lite9"
+    grid = next(p for p in whole.passages if isinstance(p, Grid))
     expected = [
         [written_text(line.cells[column.key], column) for column in COLUMNS] for line in table.rows
     ]
     assert [list(cells[1:4]) for cells in grid.rows] == expected  # as the report's own Markdown
     assert grid.rows[1][1] == "35.0 ± 1.2 (+5.0 [+4.0, +6.0])" and grid.rows[0][3] == "-"
     assert grid.head[4:] == ("prepare, s/photo", "predict, s/photo")
-    fold = next(p for p in passages if isinstance(p, Fold))
+    fold = next(p for p in whole.passages if isinstance(p, Fold))
     shown = text_of([fold])
     assert "2026-01-02" in fold.title and "torch 9.9" in shown and "1,234,567" in shown
-    summary = next(p.text for p in passages if isinstance(p, Words) and "rooms" in p.text)
+    summary = next(p.text for p in whole.passages if isinstance(p, Words) and "rooms" in p.text)
     assert "12 test photos" in summary and "3 seeds" in summary
     text = text_of([*claims_passages(found), *guide_passages(found)])
     assert "mIoU JAFAR 32.5 (+2.5 [+1.5, +3.5]), AnyUp 35.0 (+5.0 [+4.0, +6.0])" in text
-    assert "AnyUp leads (Bilinear, JAFAR behind) with 35.0 mIoU" in text
+    assert "AnyUp leads (Bilinear; JAFAR behind) with 35.0 mIoU" in text
     assert "Here JAFAR takes 1.00 times AnyUp's time" in text
 
 
@@ -193,8 +202,29 @@ def test_untrained_rows_are_no_evidence(tmp_path):
     found = Known(reports=known(results=tmp_path).reports)
     assert all(claim.here is None for claim in claims(found) if "production" in claim.text)
     assert "Here JAFAR takes" not in text_of(claims_passages(found))
-    grid = next(p for p in report_passages(found) if isinstance(p, Grid))
-    assert grid.quiet == {1}
+    whole = next(p for p in report_passages(found) if isinstance(p, Fold))
+    assert next(p for p in whole.passages if isinstance(p, Grid)).quiet == {1}
+
+
+def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
+    write_report(tmp_path, "a")
+    unsure = row("anyup", 0.305)
+    facts = write_report(tmp_path, "b", [row("bilinear", 0.3), unsure])[1]
+    other = facts | {"title": "segmentation on rooms, Lite10", "backbone": {"name": "lite10"}}
+    (tmp_path / "b.json").write_text(json.dumps(other | {"data": facts["data"] | {"test": 3}}))
+    found = Known(reports=known(results=tmp_path).reports)
+    passages = report_passages(found)
+    grids = [p for p in passages if isinstance(p, Grid)]
+    assert len(grids) == 1
+    assert grids[0].head[1:3] == ("mIoU ↑\nLite9", "mIoU ↑\nLite10")
+    assert [cells[:3] for cells in grids[0].rows] == [
+        ("Bilinear", "30.0", "30.0"),
+        ("AnyUp", "+5.0", "(+0.5)"),
+        ("JAFAR", "+2.5", "-"),
+    ]
+    assert len([p for p in passages if isinstance(p, Fold)]) == 2
+    text = text_of(claims_passages(found))
+    assert "`a`, " in text and "`b`, " not in text  # evidence: the backbone most photos have
 
 
 def test_no_report_says_how_to_make_one(tmp_path):

@@ -1,0 +1,161 @@
+"""Our own reports as passages: what they say at a glance, then each in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from explorer.findings.evidence import Known
+from explorer.findings.passages import Code, Fold, Grid, Heading, Passage, Words
+from explorer.findings.results import MAKE_ONE, Report, cell_text, number_text
+
+STEPS = ("prepare", "predict", "all")  # what a report times, in this order
+
+
+def report_passages(found: Known) -> list[Passage]:
+    """Return the shipped reports, or how to make one."""
+    passages: list[Passage] = [Heading("Our tables")]
+    passages += [Words(fault, warning=True) for fault in found.faults]
+    if not found.reports:
+        sentence = (
+            "There is no report in `docs/results/` yet; this makes one (the photos and labels are "
+            "yours to bring):"
+        )
+        return [*passages, Words(sentence), Code(MAKE_ONE)]
+    passages.append(
+        Words(
+            "Every upsampler gets the same frozen features, seeds and schedule. First the main "
+            "measures: bilinear's value, and by how much the others differ from it; in brackets "
+            "where the 95% interval over test photos holds 0. Below each report in full."
+        )
+    )
+    passages += _glance(found.reports)
+    passages.append(Heading("In full", 3))
+    passages.append(
+        Words(
+            "± is the standard deviation over seeds; in brackets the difference to bilinear with "
+            "its 95% interval over test photos. Controls are in italics."
+        )
+    )
+    return [*passages, *(_report(report) for report in found.reports)]
+
+
+def _glance(reports: Sequence[Report]) -> Iterator[Passage]:
+    """Yield a heading and a grid per kind of table; columns are measures on backbones."""
+    kinds: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for report in reports:
+        about, _, backbone = report.title.rpartition(", ")
+        for table in report.tables:
+            task, comma, probe = str(table["title"]).partition(", ")
+            kinds.setdefault((about or task) + comma + probe, []).append((backbone, table))
+    for kind, tables in kinds.items():
+        rows = {row["key"]: row for _, table in tables for row in table["rows"]}
+        measures = [
+            (column, backbone, {row["key"]: row["cells"][column["key"]] for row in table["rows"]})
+            for place in range(max(len(table["columns"]) for _, table in tables))
+            for backbone, table in tables
+            for column in table["columns"][place : place + 1]
+            if column["main"]
+        ]
+        if not measures:
+            continue
+        head = [
+            _broken(f"{c['head']} {_arrow(c)}", " ") + _broken(b, "-").strip()
+            for c, b, _ in measures
+        ]
+        shown = tuple(
+            (str(row["title"]), *(_difference(cells.get(key), c) for c, _, cells in measures))
+            for key, row in rows.items()
+        )
+        quiet = frozenset(n for n, row in enumerate(rows.values()) if row.get("control"))
+        yield Heading(kind[:1].upper() + kind[1:], 4)
+        yield Grid(("", *head), shown, True, (), quiet)
+
+
+def _broken(text: str, at: str, longest: int = 12) -> str:
+    """Return a line, or two if it is long: six columns fit a page then."""
+    start, found, rest = text.partition(at)
+    return f"{start}{found}\n{rest}\n" if len(text) > longest and found else f"{text}\n"
+
+
+def _difference(cell: Mapping[str, Any] | None, column: Mapping[str, Any]) -> str:
+    """Return the difference to bilinear, in brackets if it could be none; else the value."""
+    if cell is None:
+        return "-"
+    interval = cell.get("interval")
+    if cell.get("difference") is None or not interval or tuple(interval) == (0, 0):
+        return number_text(cell["mean"], column)
+    text = number_text(cell["difference"], column, signed=True)
+    return f"({text})" if interval[0] <= 0 <= interval[1] else text
+
+
+def _arrow(column: Mapping[str, Any]) -> str:
+    return "↑" if column["higher"] else "↓"
+
+
+def _report(report: Report) -> Fold:
+    facts = report.facts
+    passages: list[Passage] = [Words(_summary(report))]
+    for table in report.tables:
+        title = str(table["title"])
+        passages.append(Heading(title[:1].upper() + title[1:], 4))
+        passages.append(_report_grid(table))
+        passages += [Words(str(note)) for note in table.get("notes", [])]
+    weights = Grid(
+        ("", "origin", "checkpoint", "sha256", "parameters"),
+        tuple(
+            (
+                str(method["title"]),
+                str(method["origin"]),
+                str(method["checkpoint"]),
+                (method["sha256"] or "-")[:16],
+                f"{method['parameters']:,}",
+            )
+            for method in facts["methods"]
+        ),
+    )
+    made = [Words(str(sentence)) for sentence in facts.get("intro", [])]
+    for name in ("data", "backbone", "settings", "versions", "machine"):
+        if name in facts:
+            made.append(Words(f"{name}: {_facts(facts[name])}"))
+    if facts.get("command"):
+        made.append(Code(str(facts["command"])))
+    passages.append(Fold(f"How it was made, {facts['date']}", (*made, weights)))
+    return Fold(report.title[:1].upper() + report.title[1:], tuple(passages))
+
+
+def _summary(report: Report) -> str:
+    """Return one line: data, photos, seeds, sizes, date."""
+    facts = report.facts
+    data, settings = facts["data"], facts["settings"]
+    parts = [f"{data.get('folder', 'photos')}, {report.photos} test photos"]
+    if data.get("train"):
+        parts.append(f"{data['train']} to learn from")
+    if "seeds" in settings:
+        parts.append(f"{settings['seeds']} seeds")
+    if "input" in settings:
+        parts.append(f"input {settings['input']}, output {settings.get('output') or 'as labels'}")
+    return ", ".join([*parts, str(facts["date"])]) + f" · `docs/results/{report.name}.json`"
+
+
+def _report_grid(table: Mapping[str, Any]) -> Grid:
+    columns = table["columns"]
+    timed = sorted({name for row in table["rows"] for name in row["seconds"]}, key=_step)
+    head = ("", *(f"{c['head']} {_arrow(c)}" for c in columns))
+    rows = []
+    for row in table["rows"]:
+        cells = [cell_text(row["cells"][column["key"]], column) for column in columns]
+        times = [row["seconds"].get(name) for name in timed]
+        shown = ["-" if value is None else f"{value:.2f}" for value in times]
+        rows.append((str(row["title"]), *cells, *shown))
+    quiet = frozenset(n for n, row in enumerate(table["rows"]) if row.get("control"))
+    return Grid((*head, *(f"{name}, s/photo" for name in timed)), tuple(rows), True, (), quiet)
+
+
+def _facts(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def _step(name: str) -> tuple[int, str]:
+    """Order what a report times: as it happens, then what is unknown here."""
+    return (STEPS.index(name) if name in STEPS else len(STEPS)), name

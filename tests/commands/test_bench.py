@@ -1,5 +1,6 @@
 """The bench command: both attentions agree, the click bench runs and reports."""
 
+import argparse
 import mmap
 
 import numpy as np
@@ -46,3 +47,18 @@ def test_a_missed_target_fails_the_check(tmp_path, capsys, monkeypatch):
     arguments = ["bench", "clicks", "--photo", str(tmp_path / "x.png"), "--size", "64", "--check"]
     assert main([*arguments, "--upsamplers", "bilinear"]) == 1
     assert "MISSED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kill", "lost", "verdict"),
+    [(False, 0, True), (False, 1, False), (True, 2, True), (True, 3, False)],
+)
+def test_a_kill_may_cost_each_visitor_one_request(kill, lost, verdict):
+    from explorer.commands.bench.load import told
+
+    fine = {"case": 0, "digest": "same", "from": 0.0, "at": 1.0}
+    many = [fine] * (20 - lost) + [{"case": 0, "error": "connection reset"}] * lost
+    args = argparse.Namespace(visitors=2, requests=10, kill=kill)
+    assert all(told(many, {0: "same"}, 1.0, [], args)) is verdict
+    wrong = [fine | {"digest": "another"}, *many[1:]]
+    assert not all(told(wrong, {0: "same"}, 1.0, [], args))

@@ -81,13 +81,16 @@ def told(
     if waits:
         middle, late = statistics.median(waits), waits[int(0.95 * (len(waits) - 1))]
         print(f"  waiting time p50 {middle:.1f} s, p95 {late:.1f} s, longest {waits[-1]:.1f} s")
+    lost = sum(errors.values())
+    most = args.visitors if args.kill else 0  # whatever was under way when the server was killed
+    least = ANSWERED * total - most
     met = [
         target(f"{len(wrong)} answers differ from the single visitor's, 0 wanted", not wrong),
         target(
-            f"{100 * len(answered) / total:.1f}% answered, {100 * ANSWERED:g}% wanted",
-            len(answered) >= ANSWERED * total,
+            f"{100 * len(answered) / total:.1f}% answered, {100 * least / total:g}% wanted",
+            len(answered) >= least,
         ),
-        target(f"{sum(errors.values())} other errors, 0 wanted", not errors),
+        target(f"{lost} other errors, at most {most} wanted", lost <= most),
     ]
     if len(curve) >= 6 and not args.kill:
         shown = ", ".join(f"{size / MIB:.0f}" for size in curve[:: max(1, len(curve) // 20)])

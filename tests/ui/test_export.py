@@ -1,6 +1,7 @@
 """The Export tab: fields and styles, what files carry, and the tab in a real browser."""
 
 import io
+import time
 import zipfile
 from dataclasses import replace
 
@@ -43,6 +44,7 @@ from explorer.ui.export_figure import (  # noqa: E402
 )
 from explorer.ui.export_look import BOXES, DOCUMENT, PANELS, STYLE, SUGGEST, look  # noqa: E402
 from explorer.ui.settings import Settings  # noqa: E402
+from explorer.ui.tabs import export  # noqa: E402
 from explorer.upsamplers import UPSAMPLERS  # noqa: E402
 
 SMALL = Settings(upsamplers=("bilinear", "anyup"), input_size=128, output_size=96)
@@ -401,13 +403,25 @@ def test_draw_a_box_and_download_every_kind_of_file(page, tmp_path):
 
 
 @pytest.mark.browser
-def test_an_error_is_said_and_the_preview_stays(page):
+def test_an_error_is_said_and_the_preview_stays(page, monkeypatch):
+    def slowly(*given):
+        time.sleep(1.0)
+        return content(*given)
+
+    monkeypatch.setattr(export, "content", slowly)
     before = page.get_attribute("#export-preview img", "src")
     width = page.locator("#export-width input")
+    page.get_by_role("checkbox", name="Nearest").click()  # a redraw is under way while one types
     width.fill("very wide")
     width.press("Enter")
     page.wait_for_selector("#export-status .status.error")
     assert "a number of inches such as 3.25" in page.inner_text("#export-status")
+    assert width.input_value() == "very wide"
+    page.wait_for_function(
+        "b => document.querySelector('#export-preview img').getAttribute('src') !== b", arg=before
+    )
+    before = page.get_attribute("#export-preview img", "src")
+    page.wait_for_timeout(1000)
     assert page.get_attribute("#export-preview img", "src") == before
 
     def narrow():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -38,10 +39,15 @@ class Pace:
 
 def watch_client() -> None:
     """Make the Hub's client raise ``TrickleError`` from answers that trickle."""
-    import httpx2
     from huggingface_hub import get_session
 
-    class Watched(httpx2.SyncByteStream):
+    client = get_session()  # one for all, until somebody closes it
+    hooks = client.event_hooks
+    if any(getattr(hook, "__module__", "") == __name__ for hook in hooks["response"]):
+        return
+    library = importlib.import_module(type(client).__module__.partition(".")[0])  # httpx or httpx2
+
+    class Watched(library.SyncByteStream):
         """A stream whose pace is watched."""
 
         def __init__(self, stream: Any):
@@ -59,7 +65,4 @@ def watch_client() -> None:
     def watch(response: Any) -> None:
         response.stream = Watched(response.stream)
 
-    client = get_session()  # one for all, until somebody closes it
-    hooks = client.event_hooks
-    if not any(getattr(hook, "__module__", "") == __name__ for hook in hooks["response"]):
-        client.event_hooks = hooks | {"response": [*hooks["response"], watch]}
+    client.event_hooks = hooks | {"response": [*hooks["response"], watch]}

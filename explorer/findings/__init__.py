@@ -4,7 +4,7 @@ from explorer.findings.claims import claims_passages
 from explorer.findings.evidence import Known, known
 from explorer.findings.guide import guide_passages
 from explorer.findings.passages import Passage, markdown, plain
-from explorer.findings.reports import report_passages
+from explorer.findings.reports import glance_passages, report_passages
 from explorer.findings.tables import published_passages
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Passage",
     "claims_passages",
     "document",
+    "glance_passages",
     "guide_passages",
     "known",
     "markdown",
@@ -22,7 +23,10 @@ __all__ = [
 
 
 def document(found: Known | None = None) -> str:
-    """Return docs/claims.md: the claims, the guide and the published tables as Markdown."""
+    """Return docs/claims.md: the claims, the guide, our tables at a glance and the published ones
+    as Markdown.
+    """
     found = found or known()
-    passages = [*claims_passages(found), *guide_passages(found), *published_passages()]
+    passages = [*claims_passages(found), *guide_passages(found)]
+    passages += [*glance_passages(found), *published_passages()]
     return markdown("Claims, evidence, verdicts", passages)

@@ -14,6 +14,22 @@ STEPS = ("prepare", "predict", "all")  # what a report times, in this order
 
 def report_passages(found: Known) -> list[Passage]:
     """Return the shipped reports, or how to make one."""
+    passages = glance_passages(found)
+    if not found.reports:
+        return passages
+    return [
+        *passages,
+        Heading("In full", 3),
+        Words(
+            "± is the standard deviation over seeds; in brackets the difference to bilinear with "
+            "its 95% interval over test photos. Controls are in italics."
+        ),
+        *(_report(report) for report in found.reports),
+    ]
+
+
+def glance_passages(found: Known) -> list[Passage]:
+    """Return the main measures of the shipped reports, or how to make one."""
     passages: list[Passage] = [Heading("Our tables")]
     passages += [Words(fault, warning=True) for fault in found.faults]
     if not found.reports:
@@ -24,20 +40,12 @@ def report_passages(found: Known) -> list[Passage]:
         return [*passages, Words(sentence), Code(MAKE_ONE)]
     passages.append(
         Words(
-            "Every upsampler gets the same frozen features, seeds and schedule. First the main "
+            "Every upsampler gets the same frozen features, seeds and schedule. Here are the main "
             "measures: bilinear's value, and by how much the others differ from it; in brackets "
-            "where the 95% interval over test photos holds 0. Below each report in full."
+            "where the 95% interval over test photos holds 0. Reports in full: `docs/results/`."
         )
     )
-    passages += _glance(found.reports)
-    passages.append(Heading("In full", 3))
-    passages.append(
-        Words(
-            "± is the standard deviation over seeds; in brackets the difference to bilinear with "
-            "its 95% interval over test photos. Controls are in italics."
-        )
-    )
-    return [*passages, *(_report(report) for report in found.reports)]
+    return [*passages, *_glance(found.reports)]
 
 
 def _glance(reports: Sequence[Report]) -> Iterator[Passage]:

@@ -83,7 +83,7 @@ def _glance(reports: Sequence[Report]) -> Iterator[Passage]:
 def _broken(text: str, at: str, longest: int = 12) -> str:
     """Return a line, or two if it is long: six columns fit a page then."""
     start, found, rest = text.partition(at)
-    return f"{start}{found}\n{rest}\n" if len(text) > longest and found else f"{text}\n"
+    return f"{start}{found.strip()}\n{rest}\n" if len(text) > longest and found else f"{text}\n"
 
 
 def _difference(cell: Mapping[str, Any] | None, column: Mapping[str, Any]) -> str:

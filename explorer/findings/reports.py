@@ -129,7 +129,8 @@ def _report(report: Report) -> Fold:
     if facts.get("command"):
         made.append(Code(str(facts["command"])))
     passages.append(Fold(f"How it was made, {facts['date']}", (*made, weights)))
-    return Fold(report.title[:1].upper() + report.title[1:], tuple(passages))
+    title = report.title[:1].upper() + report.title[1:]
+    return Fold(f"{title} ({report.name})", tuple(passages))
 
 
 def _summary(report: Report) -> str:

@@ -177,7 +177,7 @@ def test_reports_become_tables_evidence_and_verdicts(tmp_path):
         ("JAFAR", "+2.5"),
     ]
     whole = next(p for p in passages if isinstance(p, Fold))
-    assert whole.title == "Segmentation on rooms, Lite9"
+    assert whole.title == "Segmentation on rooms, Lite9 (run)"
     grid = next(p for p in whole.passages if isinstance(p, Grid))
     expected = [
         [written_text(line.cells[column.key], column) for column in COLUMNS] for line in table.rows

@@ -411,18 +411,20 @@ def test_an_error_is_said_and_the_preview_stays(page, monkeypatch):
     monkeypatch.setattr(export, "content", slowly)
     before = page.get_attribute("#export-preview img", "src")
     width = page.locator("#export-width input")
-    page.get_by_role("checkbox", name="Nearest").click()  # a redraw is under way while one types
+    page.get_by_role("checkbox", name="Nearest").click()
+    page.wait_for_selector("#export-status .status.work")  # a redraw is under way
     width.fill("very wide")
     width.press("Enter")
     page.wait_for_selector("#export-status .status.error")
     assert "a number of inches such as 3.25" in page.inner_text("#export-status")
     assert width.input_value() == "very wide"
-    page.wait_for_function(
-        "b => document.querySelector('#export-preview img').getAttribute('src') !== b", arg=before
-    )
-    before = page.get_attribute("#export-preview img", "src")
-    page.wait_for_timeout(1000)
-    assert page.get_attribute("#export-preview img", "src") == before
+    shown = page.get_attribute("#export-preview img", "src")
+    assert shown != before  # the redraw was asked first
+    page.get_by_role("checkbox", name="Nearest").click()
+    page.wait_for_selector("#export-status .status.work")
+    page.wait_for_selector("#export-status .status.error")
+    assert width.input_value() == "very wide"  # no preset took it away
+    assert page.get_attribute("#export-preview img", "src") == shown
 
     def narrow():
         width.fill("3.25")

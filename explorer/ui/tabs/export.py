@@ -18,7 +18,13 @@ from explorer.ui.export_canvas import (
     on_drawn,
     read_drawn,
 )
-from explorer.ui.export_fields import NAMES, OF_DOCUMENT, preset_field, style_fields
+from explorer.ui.export_fields import (
+    CUSTOM,
+    NAMES,
+    OF_DOCUMENT,
+    preset_field,
+    style_fields,
+)
 from explorer.ui.export_figure import (
     content,
     figure_file,
@@ -104,6 +110,8 @@ def build(page: Page, session: Session) -> None:
                     {"text": f"{made.note}{summary(shown, made.style)}", "kind": "done"},
                 )
             except Exception as error:
+                if change == STYLE:  # a preset would undo what is to be mended
+                    skipped[outputs.index(preset)] = CUSTOM
                 yield *skipped, trouble(error, log)
 
         return listener

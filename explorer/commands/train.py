@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from explorer.command_line import numbers
+from explorer.core import ExplorerError
 
 HELP = "train jafar, anyup or featup on a folder of photos"
 SETTINGS = (  # of a recipe, given as they are
@@ -86,13 +87,12 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, key) is not None:
             changes[key] = getattr(args, key)
     for key, name in (("guidance", "--guidance"), ("fine_density", "--fine-density")):
-        if getattr(args, key):
+        if getattr(args, key) is not None:
             changes[key] = tuple(numbers(getattr(args, key), name))
-    if args.fine_aspect:
+    if args.fine_aspect is not None:
         changes["fine_aspect"] = tuple(numbers(args.fine_aspect, "--fine-aspect", 2, float))
-    if args.terms:
-        parts = [term.partition("=") for term in args.terms.split(",")]
-        changes["terms"] = tuple((name, float(weight or 1)) for name, _, weight in parts)
+    if args.terms is not None:
+        changes["terms"] = _terms(args.terms)
     if args.init:
         if not args.init.is_file():
             raise WeightsError(f"{args.init} is not a file of weights to start from")
@@ -122,3 +122,14 @@ def run(args: argparse.Namespace) -> int:
     if trainer.main and trainer.folder.skipped and not args.quiet:
         print(f"{len(trainer.folder.skipped)} photos could not be read and were skipped")
     return 0
+
+
+def _terms(text: str) -> tuple[tuple[str, float], ...]:
+    """Read NAME[=WEIGHT],...; a term without a weight weighs 1."""
+    parts = [part.strip().partition("=") for part in text.split(",")]
+    try:
+        return tuple((name, float(weight if equals else 1)) for name, equals, weight in parts)
+    except ValueError:
+        raise ExplorerError(
+            f"--terms takes NAME or NAME=WEIGHT with commas, not {text[:60]!r}"
+        ) from None

@@ -453,6 +453,24 @@ def test_the_command_line_sets_what_the_terms_at_use_see(photos, tmp_path):
     assert tuple(saved["fine_aspect"]) == (0.5, 1) and tuple(saved["guidance"]) == (16, 32)
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("--terms", "views=much"),
+        ("--terms", ""),
+        ("--guidance", ""),
+        ("--fine-density", ""),
+        ("--fine-aspect", ""),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_refused_in_a_sentence(argument, value, photos, capsys):
+    given = ["train", "jafar", "--backbone", "efficientnet_lite0", "--data", str(photos)]
+    assert main([*given, "--out", "never.safetensors", argument, value]) == 2
+    said = capsys.readouterr().err
+    assert argument in said or "loss term" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_processes_equal_one_with_twice_the_batch(photos, tmp_path):

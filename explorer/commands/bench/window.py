@@ -79,9 +79,9 @@ def measure(args: argparse.Namespace, backbone, anyup) -> dict[str, Any]:
     from explorer.training.validation import cases, cosine
     from explorer.upsamplers import UPSAMPLERS
 
+    ratios = numbers(args.ratios, "--ratios", kind=float)
     bilinear, cache, device = UPSAMPLERS.create("bilinear"), FeatureCache(args.cache), anyup.device
     dataset = open_dataset(args.labelled, "labels", args.labels)
-    ratios = numbers(args.ratios, "--ratios", kind=float)
     sums: dict[str, dict[str, float]] = {}
 
     def methods(image, given, size) -> Iterator[tuple[str, Any]]:

@@ -31,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, help="weights to write (.safetensors)")
     parser.add_argument("--budget", default="small", choices=("small", "published"))
     parser.add_argument("--terms", help="loss terms: NAME[=WEIGHT],... instead of the recipe's")
+    parser.add_argument(
+        "--options",
+        help="of the method: NAME=VALUE,..., e.g. bilinear_heads=1, beside the budget's",
+    )
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, help="photos per process and step")
     parser.add_argument("--lr", type=float)
@@ -93,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
         changes["fine_aspect"] = tuple(numbers(args.fine_aspect, "--fine-aspect", 2, float))
     if args.terms is not None:
         changes["terms"] = _terms(args.terms)
+    if args.options is not None:
+        changes["options"] = _options(args.options)
     if args.init:
         if not args.init.is_file():
             raise WeightsError(f"{args.init} is not a file of weights to start from")
@@ -133,3 +139,19 @@ def _terms(text: str) -> tuple[tuple[str, float], ...]:
         raise ExplorerError(
             f"--terms takes NAME or NAME=WEIGHT with commas, not {text[:60]!r}"
         ) from None
+
+
+def _options(text: str) -> dict[str, int | float | str]:
+    """Read NAME=VALUE,...; values that look like numbers are numbers."""
+    found: dict[str, int | float | str] = {}
+    for part in text.split(","):
+        name, equals, value = part.strip().partition("=")
+        if not (name and equals and value):
+            raise ExplorerError(f"--options takes NAME=VALUE with commas, not {text[:60]!r}")
+        for kind in (int, float, str):
+            try:
+                found[name] = kind(value)
+                break
+            except ValueError:
+                continue
+    return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from explorer.core import ExplorerError, UnknownNameError
+from explorer.upsamplers import UPSAMPLERS
 
 
 @dataclass(frozen=True)
@@ -142,11 +145,15 @@ BUDGETS = {
 }
 
 
-def recipe(method: str, budget: str, **changes: Any) -> Recipe:
+def recipe(
+    method: str, budget: str, options: Mapping[str, Any] | None = None, **changes: Any
+) -> Recipe:
     """Return a method's recipe for a budget with single settings changed.
 
+    ``options`` are the method's, set beside the budget's.
+
     Raises:
-        UnknownNameError: an unknown method or budget.
+        UnknownNameError: an unknown method, budget or option.
         ExplorerError: settings that cannot work.
     """
     if method not in PUBLISHED:
@@ -158,6 +165,14 @@ def recipe(method: str, budget: str, **changes: Any) -> Recipe:
             f"there is no budget {budget!r}; choose one of: {', '.join(BUDGETS)}"
         )
     made = replace(PUBLISHED[method], **(BUDGETS[budget][method] | changes))
+    if options:
+        known = inspect.signature(UPSAMPLERS.get(method)).parameters
+        for name in dict(options):
+            if name not in known:
+                raise UnknownNameError(
+                    f"{method} has no option {name!r}; choose of: {', '.join(known)}"
+                )
+        made = replace(made, options=tuple((dict(made.options) | dict(options)).items()))
     if made.steps < 1 or made.batch < 1 or not made.terms or not made.backbones:
         raise ExplorerError(
             "a run needs at least one step, one photo a batch, one term, one backbone"

@@ -101,6 +101,7 @@ class AnyUp(GuidedAttention):
 
     ``window_cells`` is ours: no window is narrower than so many cells to each side. The published 0
     leaves a grid of 7x7 cells two or three cells to mix, which bounds x4 from a 112-px image.
+    ``bilinear_heads`` and ``sigma_cells``: see GuidedAttention.
     """
 
     name = "anyup"
@@ -118,8 +119,18 @@ class AnyUp(GuidedAttention):
         lfu_dim: int | None = None,
         feature_layer: str = "released",
         window_cells: float = 0.0,
+        bilinear_heads: int = 0,
+        sigma_cells: float = 0.0,
     ):
-        super().__init__(input_dim, qk_dim, kernel_size, num_heads, ResBlock)
+        super().__init__(
+            input_dim,
+            qk_dim,
+            kernel_size,
+            num_heads,
+            ResBlock,
+            bilinear_heads=bilinear_heads,
+            sigma_cells=sigma_cells,
+        )
         filters = qk_dim if lfu_dim is None else lfu_dim
         self.key_features_encoder = nn.Sequential(
             FeatureAgnostic(filters, kernel_size_lfu, feature_layer),
@@ -144,10 +155,9 @@ class AnyUp(GuidedAttention):
 
     def remark(self) -> str:
         """Name the window."""
-        if self.window_ratio <= 0:
-            return "no window"
         least = f", at least {self.window_cells:g} cells" if self.window_cells else ""
-        return f"window ±{self.window_ratio:g}{least}"
+        window = f"window ±{self.window_ratio:g}{least}" if self.window_ratio > 0 else "no window"
+        return ", ".join(part for part in (window, super().remark()) if part)
 
     def _prepare(
         self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from explorer.core import Attention, Window
 from explorer.room import tile_bytes
 from explorer.upsamplers.base import LinearResampler, Rows
+from explorer.upsamplers.interpolation import SeparableResampler
 
 BLOCK_BYTES = 48 * 2**20  # attention weights held at once; larger is not faster on a CPU's caches
 SCORE_BYTES = 256 * 2**20  # scores of one fused call, should a device have no fused kernel
@@ -34,6 +35,15 @@ def window_bounds(cells: int, outputs: int, ratio: float) -> Tensor:
     low = torch.floor((centre - ratio).clamp(0, 1) * cells).long()
     high = torch.ceil((centre + ratio).clamp(0, 1) * cells).long()
     return torch.stack([low, torch.maximum(high, low + 1)], dim=1)
+
+
+def gaussian_prior(cells: int, outputs: int, sigma: float) -> Tensor:
+    """Return what a Gaussian around every query's place adds to its scores along one axis,
+    (outputs, cells) float32; ``sigma`` is its standard deviation in cells.
+    """
+    centre = (torch.arange(outputs, dtype=torch.float32) + 0.5) * (cells / outputs)
+    distance = centre[:, None] - torch.arange(cells) - 0.5
+    return -distance.square() / (2 * sigma**2)
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,10 @@ class AttentionResampler(LinearResampler):
         keys: (B, h, w, d) projected.
         heads: number of heads; d is split evenly.
         row_bounds: (H', 2) key rows of each output row; ``col_bounds`` (W', 2) likewise.
+        remark: what captions must mention.
+        bilinear_heads: further heads whose weights are bilinear interpolation's.
+        sigma_cells: standard deviation, in cells, of a Gaussian around every query's place by which
+            the learned heads' weights are multiplied before they are made to sum to one; 0: none.
     """
 
     slow = True
@@ -101,20 +115,39 @@ class AttentionResampler(LinearResampler):
         row_bounds: Tensor,
         col_bounds: Tensor,
         remark: str = "",
+        bilinear_heads: int = 0,
+        sigma_cells: float = 0.0,
     ):
         self.values, self.queries, self.keys, self.heads = values, queries, keys, heads
         self.output_size = (queries.shape[1], queries.shape[2])
         self.row_bounds, self.col_bounds = row_bounds, col_bounds
-        self.remark = remark
+        self.remark, self.bilinear_heads = remark, bilinear_heads
+        self.bilinear = SeparableResampler(values, self.output_size, "bilinear")
+        self.row_prior = self.col_prior = None
+        if sigma_cells > 0:
+            self.row_prior, self.col_prior = (
+                gaussian_prior(cells, size, sigma_cells).to(queries)
+                for cells, size in zip(self.grid, self.output_size, strict=True)
+            )
+
+    @property
+    def bilinear_share(self) -> float:
+        """The share of the bilinear heads in the mean over heads."""
+        return self.bilinear_heads / (self.heads + self.bilinear_heads)
 
     def note(self) -> str:
         """Say what the caption must mention."""
         return self.remark
 
     def apply(self, values: Tensor, rows: Rows = None) -> Tensor:
-        """Carry ``values`` (B, K, h, w) through the attention, one batch of equal tiles after the
-        other.
-        """
+        """Carry ``values`` (B, K, h, w) through the mean of all heads."""
+        made = self._attend(values, rows)
+        if self.bilinear_heads:
+            made = made.lerp(self.bilinear.apply(values, rows), self.bilinear_share)
+        return made
+
+    def _attend(self, values: Tensor, rows: Rows) -> Tensor:
+        """Carry ``values`` through the attention, one batch of equal tiles after the other."""
         start, stop = self.check_rows(rows)
         batch, channels = values.shape[:2]
         width = self.queries.shape[-1] // self.heads
@@ -154,7 +187,7 @@ class AttentionResampler(LinearResampler):
 
     def attention(self, row: int, col: int, batch: int = 0) -> Attention:
         """Return the attention of output pixel (row, col): per head and head mean, 0 outside the
-        window.
+        window, which takes in what bilinear heads read. Those come last.
         """
         self.check_query(row, col, batch)
         r0, r1 = self.row_bounds[row].tolist()
@@ -163,9 +196,21 @@ class AttentionResampler(LinearResampler):
         query = self.queries[batch, row, col].unflatten(0, (self.heads, -1))  # (heads, d/heads)
         keys = self.keys[batch, r0:r1, c0:c1].unflatten(-1, (self.heads, -1))
         scores = torch.einsum("nd,ijnd->nij", query, keys)
+        if self.row_prior is not None:
+            scores = scores + self.row_prior[row, r0:r1, None] + self.col_prior[col, c0:c1]
         inside = scores.flatten(1).softmax(dim=1).view_as(scores)
         heads = inside.new_zeros(self.heads, *self.grid)
         heads[:, r0:r1, c0:c1] = inside
+        if self.bilinear_heads:
+            stencil = self.bilinear.stencil(row, col)
+            heads = torch.cat([heads, stencil.expand(self.bilinear_heads, -1, -1)])
+            (r0, r1), (c0, c1) = (_span(stencil.sum(dim=1 - axis)) for axis in (0, 1))
+            window = Window(
+                min(window.row0, r0),
+                max(window.row1, r1),
+                min(window.col0, c0),
+                max(window.col1, c1),
+            )
         return Attention(heads.mean(dim=0), heads, window, (row, col))
 
     def sample(self, rows: Tensor, cols: Tensor) -> Tensor:
@@ -178,9 +223,14 @@ class AttentionResampler(LinearResampler):
             row, col = rows[start : start + size], cols[start : start + size]
             query = self.queries[:, row, col].unflatten(-1, (self.heads, -1)).transpose(1, 2)
             scores = query @ keys.transpose(-1, -2)  # (B, heads, n, h w)
+            if self.row_prior is not None:
+                scores = scores + _outer(self.row_prior[row, None], self.col_prior[col, None])[:, 0]
             scores = scores.masked_fill(~self._inside(row, col), float("-inf"))
             parts.append(scores.softmax(dim=-1).mean(dim=1) @ cells)
-        return torch.cat(parts, dim=1)
+        made = torch.cat(parts, dim=1)
+        if self.bilinear_heads:
+            made = made.lerp(self.bilinear.sample(rows, cols), self.bilinear_share)
+        return made
 
     def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Return the head-mean attention: it is the row of the linear map."""
@@ -220,8 +270,11 @@ class AttentionResampler(LinearResampler):
         for first in range(start, stop, band):
             rows = self.queries[:, first : min(first + band, stop)]
             query = rows.flatten(1, 2).unflatten(-1, (heads, width)).transpose(1, 2)
+            prior = None
+            if self.row_prior is not None:
+                prior = _outer(self.row_prior[first : first + rows.shape[1]], self.col_prior)
             mixed = [
-                F.scaled_dot_product_attention(query, keys, part, scale=1.0).mean(dim=1)
+                F.scaled_dot_product_attention(query, keys, part, prior, scale=1.0).mean(dim=1)
                 for part in parts
             ]
             tiles = torch.cat(mixed, dim=2)[..., :channels]
@@ -257,7 +310,24 @@ class AttentionResampler(LinearResampler):
         """Return head-mean weights (B, Tr, Tc, queries, keys) of a batch of tiles."""
         query = _tiles(self.queries, q_rows, q_cols).unflatten(-1, (self.heads, -1)).transpose(3, 4)
         key = _tiles(self.keys, k_rows, k_cols).unflatten(-1, (self.heads, -1)).transpose(3, 4)
-        return (query @ key.transpose(-1, -2)).softmax(dim=-1).mean(dim=3)
+        scores = query @ key.transpose(-1, -2)
+        if self.row_prior is not None:
+            down = self.row_prior[q_rows[:, :, None], k_rows[:, None, :]]  # (Tr, n, m)
+            across = self.col_prior[q_cols[:, :, None], k_cols[:, None, :]]
+            scores = scores + _outer(down[:, None], across)[:, :, None]
+        return scores.softmax(dim=-1).mean(dim=3)
+
+
+def _outer(down: Tensor, across: Tensor) -> Tensor:
+    """Add what two axes (..., n, h) and (..., m, w) say of queries and keys: (..., n m, h w)."""
+    both = down[..., :, None, :, None] + across[..., None, :, None, :]
+    return both.flatten(-2).flatten(-3, -2)
+
+
+def _span(weights: Tensor) -> tuple[int, int]:
+    """Return the half-open range in which weights (n,) are not zero."""
+    seen = weights.nonzero()[:, 0]
+    return int(seen.min()), int(seen.max()) + 1
 
 
 def _indices(group: list[Run], device: torch.device) -> tuple[Tensor, Tensor]:

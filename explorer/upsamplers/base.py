@@ -16,7 +16,17 @@ from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
 from explorer.room import tile_bytes
 
 UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
-SETTINGS = ("window_ratio", "window_cells", "mean", "std", "radius", "sigma_spatial", "sigma_range")
+SETTINGS = (
+    "window_ratio",
+    "window_cells",
+    "bilinear_heads",
+    "sigma_cells",
+    "mean",
+    "std",
+    "radius",
+    "sigma_spatial",
+    "sigma_range",
+)
 
 Rows = tuple[int, int] | None
 SAMPLE_BYTES = (

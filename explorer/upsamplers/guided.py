@@ -19,6 +19,11 @@ class GuidedAttention(Upsampler):
 
     Subclasses say how keys are made (``encode_keys``) and how queries are normalised
     (``encode_queries``).
+
+    Two options are ours, both published 0, and draw what little training has learned towards near
+    cells: ``bilinear_heads``, so many heads beside the learned ones that read as bilinear
+    interpolation does; ``sigma_cells``, the standard deviation, in cells, of a Gaussian around each
+    pixel by which the learned heads' weights are multiplied before they are made to sum to one.
     """
 
     trained = True
@@ -32,8 +37,15 @@ class GuidedAttention(Upsampler):
         num_heads: int,
         block: type[ResBlock],
         vdim: int | None = None,
+        bilinear_heads: int = 0,
+        sigma_cells: float = 0.0,
     ):
         super().__init__()
+        if bilinear_heads < 0 or sigma_cells < 0:
+            raise ValueError(
+                f"bilinear_heads and sigma_cells are 0 or more, not {bilinear_heads}, {sigma_cells}"
+            )
+        self.bilinear_heads, self.sigma_cells = bilinear_heads, sigma_cells
         self.image_encoder = encoder(input_dim, qk_dim, kernel_size, block)
         self.key_encoder = encoder(qk_dim, qk_dim, 1, block)
         self.query_encoder = encoder(qk_dim, qk_dim, 1, block)
@@ -74,6 +86,8 @@ class GuidedAttention(Upsampler):
             window_bounds(grid[0], output_size[0], self.half_width(grid[0])),
             window_bounds(grid[1], output_size[1], self.half_width(grid[1])),
             self.remark(),
+            self.bilinear_heads,
+            self.sigma_cells,
         )
 
     def half_width(self, cells: int) -> float:
@@ -84,7 +98,10 @@ class GuidedAttention(Upsampler):
 
     def remark(self) -> str:
         """Say what captions must mention about this instance."""
-        return ""
+        count, learned = self.bilinear_heads, self.cross_decode.cross_attn.heads
+        near = f"Gaussian of {self.sigma_cells:g} cells" if self.sigma_cells else ""
+        plain = f"{count} of {learned + count} heads bilinear" if count else ""
+        return ", ".join(part for part in (near, plain) if part)
 
 
 def pool(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -39,7 +39,8 @@ class JAFAR(GuidedAttention):
 
     ``prepare``: image (B, 3, H, W) in [0, 1], features (B, v_dim, h, w) -> (B, v_dim, H', W'), each
     output a weighted mean of all cells. Source: arXiv 2506.11136. Published weights expect the
-    backbone's image statistics.
+    backbone's image statistics. ``bilinear_heads`` and ``sigma_cells``: see
+    GuidedAttention.
     """
 
     name = "jafar"
@@ -55,9 +56,20 @@ class JAFAR(GuidedAttention):
         feature_dim: int | None = None,
         kernel_size: int = 1,
         num_heads: int = 4,
+        bilinear_heads: int = 0,
+        sigma_cells: float = 0.0,
     ):
         # torch's attention keeps separate projections if the value width differs, as checkpoints do
-        super().__init__(input_dim, qk_dim, kernel_size, num_heads, NamedResBlock, vdim=v_dim)
+        super().__init__(
+            input_dim,
+            qk_dim,
+            kernel_size,
+            num_heads,
+            NamedResBlock,
+            v_dim,
+            bilinear_heads,
+            sigma_cells,
+        )
         self.v_dim = v_dim
         self.key_features_encoder = encoder(
             v_dim if feature_dim is None else feature_dim, qk_dim, 1, NamedResBlock

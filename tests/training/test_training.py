@@ -443,7 +443,7 @@ def test_the_command_line_sets_what_the_terms_at_use_see(photos, tmp_path):
     main(
         f"train jafar --backbone efficientnet_lite0:blocks.4 --data {photos} --out {out} --cpu "
         "--steps 1 --batch 1 --held-out 2 --validate-photos 1 --guidance 16,32 --quiet --every 1 "
-        "--terms views,cluster_consistency=0.5 "
+        "--terms views,cluster_consistency=0.5 --options bilinear_heads=1,sigma_cells=1.5 "
         "--fine-size 32 --fine-density 2,4 --fine-aspect .5,1".split()
     )
     used = read_log(out.with_suffix(".log.jsonl"))
@@ -451,6 +451,7 @@ def test_the_command_line_sets_what_the_terms_at_use_see(photos, tmp_path):
     saved = torch.load(out.with_suffix(".resume.pt"), weights_only=True)["recipe"]
     assert saved["fine_size"] == 32 and tuple(saved["fine_density"]) == (2, 4)
     assert tuple(saved["fine_aspect"]) == (0.5, 1) and tuple(saved["guidance"]) == (16, 32)
+    assert saved["options"] == {"bilinear_heads": 1, "sigma_cells": 1.5}
 
 
 @pytest.mark.parametrize(
@@ -458,6 +459,8 @@ def test_the_command_line_sets_what_the_terms_at_use_see(photos, tmp_path):
     [
         ("--terms", "views=much"),
         ("--terms", ""),
+        ("--options", "bilinear_heads"),
+        ("--options", "heads=3"),
         ("--guidance", ""),
         ("--fine-density", ""),
         ("--fine-aspect", ""),
@@ -467,7 +470,7 @@ def test_a_list_that_cannot_be_read_is_refused_in_a_sentence(argument, value, ph
     given = ["train", "jafar", "--backbone", "efficientnet_lite0", "--data", str(photos)]
     assert main([*given, "--out", "never.safetensors", argument, value]) == 2
     said = capsys.readouterr().err
-    assert argument in said or "loss term" in said
+    assert argument in said or "loss term" in said or "no option" in said
     assert "Traceback" not in said
 
 

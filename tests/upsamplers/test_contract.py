@@ -217,6 +217,62 @@ def test_a_least_window_in_cells_widens_those_of_small_grids_only():
     assert open_wide.prepare(image, features, (56, 56)).is_global
 
 
+@pytest.mark.parametrize("method", ["jafar", "anyup"])
+@pytest.mark.parametrize(("plain", "sigma"), [(0, 1.5), (1, 0.0), (2, 0.7)])
+@torch.no_grad()
+def test_bilinear_heads_and_a_gaussian_in_cells_are_part_of_every_reading(method, plain, sigma):
+    """Literally: each learned head times a Gaussian, made to sum to one, and bilinear heads."""
+    torch.manual_seed(0)
+    options = {"qk_dim": 16} | ({"v_dim": 6} if method == "jafar" else {"window_ratio": 0.0})
+    published = UPSAMPLERS.create(method, **options)
+    ours = UPSAMPLERS.create(method, **options, bilinear_heads=plain, sigma_cells=sigma)
+    ours.load_state_dict(published.state_dict())
+    image, features, size = torch.rand(1, 3, 24, 32), torch.randn(1, 6, 3, 4), (12, 16)
+    theirs, mine = (m.prepare(image, features, size) for m in (published, ours))
+    bilinear = UPSAMPLERS.create("bilinear").prepare(image, features, size)
+    literal = torch.empty(1, 6, *size)
+    for row in range(size[0]):
+        for col in range(size[1]):
+            heads = theirs.attention(row, col).heads
+            if sigma:
+                down = (row + 0.5) / 4 - 0.5 - torch.arange(3)
+                across = (col + 0.5) / 4 - 0.5 - torch.arange(4)
+                far = down.square()[:, None] + across.square()
+                heads = heads * (-far / (2 * sigma**2)).exp()
+                heads = heads / heads.sum(dim=(1, 2), keepdim=True)
+            heads = torch.cat([heads, bilinear.stencil(row, col).expand(plain, -1, -1)])
+            seen = mine.attention(row, col)
+            torch.testing.assert_close(seen.heads, heads)
+            torch.testing.assert_close(mine.stencil(row, col), heads.mean(dim=0))
+            literal[0, :, row, col] = (heads.mean(dim=0) * features[0]).sum(dim=(1, 2))
+    torch.testing.assert_close(mine.features(), literal)
+    torch.testing.assert_close(mine.features((5, 9)), literal[:, :, 5:9])
+    torch.testing.assert_close(mine.apply(features[:, :1]), literal[:, :1])  # fused
+    rows, cols = torch.arange(12), torch.arange(12) + 2
+    torch.testing.assert_close(mine.sample(rows, cols), literal[:, :, rows, cols].transpose(1, 2))
+    assert ("heads bilinear" in mine.note()) == (plain > 0)
+    assert ("Gaussian" in mine.note()) == (sigma > 0)
+    assert ours.settings != published.settings  # so that caches tell them apart
+
+
+@torch.no_grad()
+def test_the_window_takes_in_what_bilinear_heads_read():
+    torch.manual_seed(0)
+    anyup = UPSAMPLERS.create("anyup", qk_dim=16, window_ratio=0.01, bilinear_heads=1)
+    made = anyup.prepare(torch.rand(1, 3, 32, 32), torch.randn(1, 5, 4, 4), (32, 32))
+    seen = made.attention(13, 20)
+    window = seen.window
+    inside = seen.weights[window.row0 : window.row1, window.col0 : window.col1]
+    torch.testing.assert_close(inside.sum(), torch.tensor(1.0))
+    assert (window.row1 - window.row0) * (window.col1 - window.col0) == 4
+
+
+def test_options_below_zero_are_refused():
+    for option in ("bilinear_heads", "sigma_cells"):
+        with pytest.raises(ValueError, match="0 or more"):
+            UPSAMPLERS.create("jafar", **{option: -1})
+
+
 @pytest.mark.parametrize("reading", ["paper", "released"])
 def test_streaming_the_feature_layer_changes_nothing(reading, monkeypatch):
     from explorer.upsamplers import anyup

@@ -151,6 +151,8 @@ def reading(place: Place) -> Reading:
         weights, which = seen.weights, f"mean of {heads} heads"
     elif setting.head < heads:
         weights, which = seen.heads[setting.head], f"head {setting.head + 1} of {heads}"
+        if setting.head >= heads - resampler.bilinear_heads:
+            which += ", bilinear"
     else:
         raise ExplorerError(
             f"{place.column} has {heads} heads, so there is no head {setting.head + 1}; "

@@ -297,19 +297,46 @@ def test_the_claim_on_training_is_filled_by_what_the_bench_wrote(tmp_path, capsy
     assert found.training is None and "training.json" in found.faults[0]
 
 
-def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, monkeypatch, capsys):
+def _labelled_blocks(folder, monkeypatch, bench: str) -> list[str]:
+    """Draw photos of coloured blocks with their labels; return the bench's command for them."""
     monkeypatch.setattr(validation, "SIDE", 128)
     monkeypatch.setattr(sharpness, "SIDE", 128)
     rng = np.random.default_rng(0)
-    for folder in ("images", "labels", "bench"):
-        (tmp_path / folder).mkdir()
+    for name in ("images", "labels", "bench"):
+        (folder / name).mkdir()
     for n in range(5):
         blocks = rng.integers(0, 4, (5, 6), dtype=np.uint8).repeat(28, 0).repeat(28, 1)
-        Image.fromarray(blocks).save(tmp_path / "labels" / f"{n}.png")
-        Image.fromarray(60 * np.stack([blocks] * 3, 2)).save(tmp_path / "images" / f"{n}.png")
+        Image.fromarray(blocks).save(folder / "labels" / f"{n}.png")
+        Image.fromarray(60 * np.stack([blocks] * 3, 2)).save(folder / "images" / f"{n}.png")
+    asked = ["bench", bench, "--data", str(folder / "images"), "--labelled", str(folder)]
+    return [*asked, "--photos", "9", "--labelled-photos", "1", "--guidance", "128"]
+
+
+def test_locality_is_measured_setting_by_setting(tmp_path, monkeypatch, capsys):
+    asked = _labelled_blocks(tmp_path, monkeypatch, "locality")
+    file = tmp_path / "bench" / "locality.json"
+    asked += ["--labels", "labels", "--out", str(file), "--sigmas", "0,1", "--heads", "0,4"]
+    assert main([*asked, "--upsampler", "anyup"]) == 0
+    rows = {row["setting"]: row for row in json.loads(file.read_text())["rows"]}
+    assert list(rows)[:2] == ["no Gaussian, 0 bilinear", "no Gaussian, 4 bilinear"]
+    assert len({row["gain_x2"] for row in rows.values()}) == len(rows) == 5
+    anyup = load_upsampler("anyup", "efficientnet_lite0", device="cpu", channels=192)
+    anyup.sigma_cells, anyup.bilinear_heads = 1.0, 4
+    _, held_out = split(photo_paths(tmp_path / "images"))
+    backbone = load_backbone("efficientnet_lite0", device="cpu")
+    with torch.no_grad():
+        case = next(validation.cases(held_out, backbone, FeatureCache(None), anyup.device, 128))
+        near, bilinear = (
+            validation.score(method, case) for method in (anyup, UPSAMPLERS.create("bilinear"))
+        )
+    row = rows["sigma 1, 4 bilinear"]
+    assert row["gain_x4"] == pytest.approx(near[4] - bilinear[4], abs=1e-5)
+    assert f"{row['gain_x4']:+.4f}" in capsys.readouterr().out
+
+
+def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, monkeypatch, capsys):
+    asked = [*_labelled_blocks(tmp_path, monkeypatch, "window"), "--ratios", "0.1,0"]
     file = tmp_path / "bench" / "window.json"
-    asked = ["bench", "window", "--data", str(tmp_path / "images"), "--labelled", str(tmp_path)]
-    asked += ["--photos", "9", "--labelled-photos", "1", "--ratios", "0.1,0", "--guidance", "128"]
     assert main([*asked, "--labels", "labels", "--out", str(file)]) == 0
 
     found = known(results=tmp_path)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 
-from explorer.commands.bench import attention, clicks, load, memory, precision, training, window
+from explorer.commands.bench import (
+    attention,
+    clicks,
+    load,
+    locality,
+    memory,
+    precision,
+    training,
+    window,
+)
 from explorer.commands.bench.attention import AttentionCase
 from explorer.commands.bench.measuring import measured
 
 __all__ = ["AttentionCase", "add_arguments", "clicks", "measured", "run"]
 
-HELP = "time and memory of attention and of a click; precision; many visitors; windows"
+HELP = "time and memory of attention and of a click; precision; many visitors; windows and locality"
 BENCHES = {
     "attention": attention,
     "clicks": clicks,
@@ -20,6 +29,7 @@ BENCHES = {
     "load": load,
     "training": training,
     "window": window,
+    "locality": locality,
 }
 
 

@@ -130,3 +130,19 @@ def numbers(text: str, name: str, count: int | None = None, kind: type = int) ->
         many = "" if count is None else f"{count} "
         raise ExplorerError(f"{name} takes {many}{what} with commas, not {text[:40]!r}")
     return found
+
+
+def assignments(text: str, name: str) -> dict[str, int | float | str]:
+    """Read NAME=VALUE with commas; what looks like a number is one. Raises ExplorerError."""
+    found: dict[str, int | float | str] = {}
+    for part in text.split(","):
+        key, equals, value = part.strip().partition("=")
+        if not (key and equals and value):
+            raise ExplorerError(f"{name} takes NAME=VALUE with commas, not {text[:60]!r}")
+        for kind in (int, float, str):
+            try:
+                found[key] = kind(value)
+                break
+            except ValueError:
+                continue
+    return found

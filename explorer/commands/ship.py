@@ -6,14 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
+from explorer.command_line import assignments
+
 HELP = "score a finished run and write its card"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("weights", type=Path, help="the weights that train wrote")
+    parser.add_argument(
+        "weights", type=Path, help="what train wrote, or weights shipped before, to score again"
+    )
     parser.add_argument("--data", required=True, type=Path, help="the photos it was trained on")
     parser.add_argument("--backbones", help="NAME[:STAGE],... to score on; default: the run's own")
+    parser.add_argument(
+        "--options", help="of the method at use, NAME=VALUE,..., beside those it was trained with"
+    )
     parser.add_argument("--out", type=Path, default=Path("checkpoints"))
     parser.add_argument("--name", help="default: the run's file name")
     parser.add_argument("--held-out", type=int, default=80)
@@ -35,11 +42,15 @@ def run(args: argparse.Namespace) -> int:
     from explorer.feature_cache import FeatureCache
     from explorer.loading import load_upsampler
     from explorer.training.photos import photo_paths, split
+    from explorer.training.recipe import check_options
     from explorer.training.sharpness import label_scores
     from explorer.training.shipping import read_run, scores, ship
 
     found = read_run(args.weights)
-    recipe = found["recipe"]
+    recipe, options = found["recipe"], found["options"]
+    if args.options is not None:
+        options |= assignments(args.options, "--options")
+        check_options(recipe["method"], options)
     train, held_out = split(photo_paths(args.data), args.held_out)
     device = pick_device(args.device)
     labelled = open_dataset(args.labelled, "labels", args.labels) if args.labelled else None
@@ -52,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
             recipe["method"],
             channels=backbone.dim,
             checkpoint=args.weights,
-            options=dict(recipe["options"]),
+            options=options,
             device=device,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from explorer.command_line import numbers
+from explorer.command_line import assignments, numbers
 from explorer.core import ExplorerError
 
 HELP = "train jafar, anyup or featup on a folder of photos"
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     if args.terms is not None:
         changes["terms"] = _terms(args.terms)
     if args.options is not None:
-        changes["options"] = _options(args.options)
+        changes["options"] = assignments(args.options, "--options")
     if args.init:
         if not args.init.is_file():
             raise WeightsError(f"{args.init} is not a file of weights to start from")
@@ -139,19 +139,3 @@ def _terms(text: str) -> tuple[tuple[str, float], ...]:
         raise ExplorerError(
             f"--terms takes NAME or NAME=WEIGHT with commas, not {text[:60]!r}"
         ) from None
-
-
-def _options(text: str) -> dict[str, int | float | str]:
-    """Read NAME=VALUE,...; values that look like numbers are numbers."""
-    found: dict[str, int | float | str] = {}
-    for part in text.split(","):
-        name, equals, value = part.strip().partition("=")
-        if not (name and equals and value):
-            raise ExplorerError(f"--options takes NAME=VALUE with commas, not {text[:60]!r}")
-        for kind in (int, float, str):
-            try:
-                found[name] = kind(value)
-                break
-            except ValueError:
-                continue
-    return found

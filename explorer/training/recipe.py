@@ -166,12 +166,7 @@ def recipe(
         )
     made = replace(PUBLISHED[method], **(BUDGETS[budget][method] | changes))
     if options:
-        known = inspect.signature(UPSAMPLERS.get(method)).parameters
-        for name in dict(options):
-            if name not in known:
-                raise UnknownNameError(
-                    f"{method} has no option {name!r}; choose of: {', '.join(known)}"
-                )
+        check_options(method, dict(options))
         made = replace(made, options=tuple((dict(made.options) | dict(options)).items()))
     if made.steps < 1 or made.batch < 1 or not made.terms or not made.backbones:
         raise ExplorerError(
@@ -188,3 +183,13 @@ def recipe(
             f"fine_size {made.fine_size}"
         )
     return made
+
+
+def check_options(method: str, options: Mapping[str, Any]) -> None:
+    """Raise UnknownNameError for an option that the method does not have."""
+    known = inspect.signature(UPSAMPLERS.get(method)).parameters
+    for name in options:
+        if name not in known:
+            raise UnknownNameError(
+                f"{method} has no option {name!r}; choose one of: {', '.join(known)}"
+            )

@@ -14,6 +14,7 @@ import torch
 from explorer.core import WeightsError
 from explorer.feature_cache import FeatureCache
 from explorer.hub import write_card
+from explorer.hub.cards import read_card
 from explorer.training.loop import Places
 from explorer.training.photos import SPLIT_SEED
 from explorer.training.validation import FACTORS, SIDE, cases, ceiling, score, summary
@@ -25,17 +26,37 @@ CEILING_PHOTOS = 20
 
 
 def read_run(out: Path) -> dict[str, Any]:
-    """Return what a run's resume file says: recipe, step, seconds, best validation row.
+    """Return what is known of a run: recipe, options at use, step, seconds, the best validation's
+    step, and what its card must say of how it was made. Read from the resume file, or, for
+    weights that were shipped before, from their card.
 
     Raises:
-        WeightsError: the run has no weights or no resume file.
+        WeightsError: the run has no weights, or neither a resume file nor a card.
     """
     places = Places(out, None)
-    for path in (places.out, places.resume):
-        if not path.is_file():
-            raise WeightsError(f"{path} is missing: the run has not been trained here")
-    state = torch.load(places.resume, map_location="cpu", weights_only=True)
-    return {key: state[key] for key in ("recipe", "step", "seconds", "best")}
+    if not places.out.is_file():
+        raise WeightsError(f"{places.out} is missing: the run has not been trained here")
+    if places.resume.is_file():
+        state = torch.load(places.resume, map_location="cpu", weights_only=True)
+        found = {key: state[key] for key in ("recipe", "step", "seconds")}
+        found["options"] = dict(state["recipe"]["options"])
+        versions = {library: version(library) for library in LIBRARIES}
+        made = {"versions": {"python": platform.python_version()} | versions}
+        return found | {"best_step": state["best"]["step"] + 1, "made": made}
+    if not places.out.with_suffix(".json").is_file():
+        raise WeightsError(
+            f"{places.resume} is missing, and so is a card: the run has not been trained here"
+        )
+    card = read_card(places.out)
+    kept = {key: card[key] for key in ("versions", "data", "notes") if key in card}
+    return {
+        "recipe": card["recipe"],
+        "options": card["options"],
+        "step": card["steps"],
+        "seconds": card["seconds"],
+        "best_step": card["best_step"],
+        "made": kept,
+    }
 
 
 def scores(
@@ -89,7 +110,8 @@ def ship(
     names = [backbone.partition(":") for backbone in recipe["backbones"]]
     target = folder / f"{name}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(out, target)
+    if not (target.exists() and target.samefile(out)):
+        shutil.copyfile(out, target)
     write_card(
         target,
         {
@@ -98,7 +120,7 @@ def ship(
             "stage": None if kind.agnostic or not names[0][2] else names[0][2],
             "trained_on": sorted({base for base, _, _ in names}),
             "channels": None if kind.agnostic else channels,
-            "options": dict(recipe["options"]),
+            "options": run["options"],
             "statistics": "imagenet",
             "licence": LICENCE,
             "paper": kind.paper,
@@ -106,13 +128,12 @@ def ship(
             "recipe": recipe,
             "data": f"{photos} ImageNet photos (one per class, short side >= 320), {SPLIT_SEED=}",
             "steps": run["step"],
-            "best_step": run["best"]["step"] + 1,
+            "best_step": run["best_step"],
             "seconds": round(run["seconds"]),
             "seed": recipe["seed"],
-            "versions": {"python": platform.python_version()}
-            | {library: version(library) for library in LIBRARIES},
             "scores": scored,
-            "notes": notes,
-        },
+        }
+        | run["made"]
+        | ({"notes": notes} if notes else {}),
     )
     return target

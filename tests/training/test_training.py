@@ -17,7 +17,9 @@ from explorer.__main__ import main
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.datasets import open_dataset
 from explorer.feature_cache import FeatureCache, cached_features
+from explorer.hub.cards import read_card
 from explorer.image import resize
+from explorer.loading import load_upsampler
 from explorer.training import loop, terms, validation
 from explorer.training.log import read_log
 from explorer.training.loop import Places, Trainer
@@ -472,6 +474,37 @@ def test_a_list_that_cannot_be_read_is_refused_in_a_sentence(argument, value, ph
     said = capsys.readouterr().err
     assert argument in said or "loss term" in said or "no option" in said
     assert "Traceback" not in said
+
+
+def test_weights_are_shipped_and_shipped_again_with_other_options(photos, tmp_path, capsys):
+    out, shipped = tmp_path / "jafar_made.safetensors", tmp_path / "checkpoints"
+    common = ["--data", str(photos), "--held-out", "2"]
+    given = ["train", "jafar", "--backbone", "efficientnet_lite0:blocks.4", "--out", str(out)]
+    given += ["--steps", "1", "--batch", "1", "--terms", "views", "--guidance", "16", "--cpu"]
+    assert main([*given, *common, "--validate-photos", "1", "--quiet"]) == 0
+    again = [*common, "--photos", "1", "--guidance", "32", "--device", "cpu"]
+    notes = ["--notes", "as trained"]
+    assert main(["ship", str(out), "--out", str(shipped), *again, *notes]) == 0
+    target = shipped / out.name
+    first = read_card(target)
+    assert first["options"] == {} and first["notes"] == "as trained" and first["steps"] == 1
+
+    near = ["--options", "bilinear_heads=400", "--out", str(shipped)]
+    assert main(["ship", str(target), *again, *near]) == 0
+    card = read_card(target)
+    scores = {name: next(iter(c["scores"].values())) for name, c in (("1", first), ("2", card))}
+    assert abs(scores["2"]["gain_x2"]) < 0.002 < abs(scores["1"]["gain_x2"])  # nearly bilinear
+    assert card["options"] == {"bilinear_heads": 400} and card["recipe"]["options"] == {}
+    changed = {key for key in card if card[key] != first[key]}
+    assert changed == {"options", "scores"}
+    assert load_upsampler("jafar", checkpoint=target, device="cpu").bilinear_heads == 400
+
+    capsys.readouterr()
+    assert main(["ship", str(target), *again, "--options", "bilnear_heads=1"]) == 2
+    assert "no option" in capsys.readouterr().err
+    target.with_suffix(".json").unlink()
+    assert main(["ship", str(target), *again]) == 2
+    assert "has not been trained here" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -125,6 +125,7 @@ def describe(method: Method) -> dict[str, object]:
         "title": method.title,
         "origin": made.origin,
         "checkpoint": made.checkpoint,
+        "remark": made.remark(),
         "sha256": made.digest if made.digest not in (UNTRAINED, TRAINING_FREE, "control") else None,
         "parameters": parameters,
         "control": method.control,

@@ -56,8 +56,9 @@ def markdown(facts: dict[str, Any], tables: list[Table]) -> str:
     ]
     for method in facts["methods"]:
         seal = (method["sha256"] or "-")[:16]
+        name = ", ".join(part for part in (method["checkpoint"], method["remark"]) if part)
         lines.append(
-            f"| {method['title']} | {method['origin']} | {method['checkpoint']} | {seal} | "
+            f"| {method['title']} | {method['origin']} | {name} | {seal} | "
             f"{method['parameters']:,} |"
         )
     lines += ["", "## How it was made", ""]

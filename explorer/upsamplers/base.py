@@ -250,6 +250,10 @@ class Upsampler(nn.Module):
         """Return the upsampled features (B, C, H', W')."""
         return self.prepare(image, features, output_size).features()
 
+    def remark(self) -> str:
+        """Say what captions and reports must mention about this instance's settings."""
+        return ""
+
     @property
     def settings(self) -> tuple[Any, ...]:
         """What changes the output beside the weights and can be set on an instance, for cache

@@ -326,6 +326,27 @@ def settled(page, act):
     )
 
 
+def quiet(page, seconds=1.5):
+    """Wait until no redraw has begun for a while: opening the page asks for several."""
+    page.evaluate(
+        """() => {
+            const see = () => {
+                const working = document.querySelector("#export-status .status.work");
+                if (working) window.worked = Date.now();
+            };
+            window.worked = Date.now();
+            new MutationObserver(see).observe(document.querySelector("#export-status"), {
+                subtree: true, childList: true, attributes: true, characterData: true,
+            });
+        }"""
+    )
+    page.wait_for_function(
+        "ms => Date.now() - window.worked > ms "
+        "&& document.querySelector('#export-status .status.done')",
+        arg=1000 * seconds,
+    )
+
+
 def resting(page, stage):
     """Wait until previews have stopped pushing the stage around; return its box."""
     box, before = stage.bounding_box(), None
@@ -408,6 +429,7 @@ def test_an_error_is_said_and_the_preview_stays(page, monkeypatch):
         time.sleep(1.0)
         return content(*given)
 
+    quiet(page)
     monkeypatch.setattr(export, "content", slowly)
     before = page.get_attribute("#export-preview img", "src")
     width = page.locator("#export-width input")

@@ -122,7 +122,9 @@ class AttentionResampler(LinearResampler):
         self.output_size = (queries.shape[1], queries.shape[2])
         self.row_bounds, self.col_bounds = row_bounds, col_bounds
         self.remark, self.bilinear_heads = remark, bilinear_heads
-        self.bilinear = SeparableResampler(values, self.output_size, "bilinear")
+        self.bilinear = None
+        if bilinear_heads:
+            self.bilinear = SeparableResampler(values, self.output_size, "bilinear")
         self.row_prior = self.col_prior = None
         if sigma_cells > 0:
             self.row_prior, self.col_prior = (
@@ -142,7 +144,7 @@ class AttentionResampler(LinearResampler):
     def apply(self, values: Tensor, rows: Rows = None) -> Tensor:
         """Carry ``values`` (B, K, h, w) through the mean of all heads."""
         made = self._attend(values, rows)
-        if self.bilinear_heads:
+        if self.bilinear is not None:
             made = made.lerp(self.bilinear.apply(values, rows), self.bilinear_share)
         return made
 
@@ -201,7 +203,7 @@ class AttentionResampler(LinearResampler):
         inside = scores.flatten(1).softmax(dim=1).view_as(scores)
         heads = inside.new_zeros(self.heads, *self.grid)
         heads[:, r0:r1, c0:c1] = inside
-        if self.bilinear_heads:
+        if self.bilinear is not None:
             stencil = self.bilinear.stencil(row, col)
             heads = torch.cat([heads, stencil.expand(self.bilinear_heads, -1, -1)])
             (r0, r1), (c0, c1) = (_span(stencil.sum(dim=1 - axis)) for axis in (0, 1))
@@ -228,7 +230,7 @@ class AttentionResampler(LinearResampler):
             scores = scores.masked_fill(~self._inside(row, col), float("-inf"))
             parts.append(scores.softmax(dim=-1).mean(dim=1) @ cells)
         made = torch.cat(parts, dim=1)
-        if self.bilinear_heads:
+        if self.bilinear is not None:
             made = made.lerp(self.bilinear.sample(rows, cols), self.bilinear_share)
         return made
 

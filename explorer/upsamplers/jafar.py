@@ -39,8 +39,7 @@ class JAFAR(GuidedAttention):
 
     ``prepare``: image (B, 3, H, W) in [0, 1], features (B, v_dim, h, w) -> (B, v_dim, H', W'), each
     output a weighted mean of all cells. Source: arXiv 2506.11136. Published weights expect the
-    backbone's image statistics. ``bilinear_heads`` and ``sigma_cells``: see
-    GuidedAttention.
+    backbone's image statistics. ``bilinear_heads`` and ``sigma_cells``: see GuidedAttention.
     """
 
     name = "jafar"

@@ -18,7 +18,7 @@ from explorer.views.reach import KINDS
 
 MAX_BACKBONES = 3
 COMPONENTS = ("1-3", "4-6", "7-9", "10-12")
-HEADS = ("mean", "0", "1", "2", "3")
+HEADS = ("mean", "0", "1", "2", "3", "4")  # four learned ones, and a bilinear one some weights have
 WINDOWS = ("checkpoint", "0.05", "0.1", "0.15", "0.2", "0.3", "0.5", "none")
 FIRST = "the first"  # of the chosen upsamplers
 VIEWS_ON_SCREEN = ("pca", "attention", "reach", "similarity", "difference", "probe")

@@ -9,7 +9,6 @@ from explorer.ui.photo_input import photo_input
 from explorer.ui.settings import (
     COMPONENTS,
     FIRST,
-    HEADS,
     VIEWS_ON_SCREEN,
     WINDOWS,
     Settings,
@@ -32,7 +31,7 @@ def build(defaults: Settings) -> tuple[dict[str, gr.components.Component], gr.Im
                 list(COMPONENTS), value=defaults.components, label="Components", min_width=120
             ),
             "percentile": gr.Slider(0, 10, defaults.percentile, step=0.5, label="Clipped, %"),
-            "head": _menu(HEADS, defaults.head, "Head"),
+            "head": _menu(choices.head_choices(), defaults.head, "Head"),
             "window": _menu(WINDOWS, defaults.window, "AnyUp's window ±"),
             "what": _menu(KINDS, defaults.what, "Colours show"),
             "threshold": gr.Slider(

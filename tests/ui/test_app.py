@@ -10,7 +10,12 @@ gr = pytest.importorskip("gradio")
 
 from explorer.image import open_photo  # noqa: E402
 from explorer.session import Options  # noqa: E402
-from explorer.ui.choices import backbone_choices, example_photos, upsampler_choices  # noqa: E402
+from explorer.ui.choices import (  # noqa: E402
+    backbone_choices,
+    example_photos,
+    head_choices,
+    upsampler_choices,
+)
 from explorer.ui.settings import Settings  # noqa: E402
 from explorer.views import VIEWS  # noqa: E402
 
@@ -220,6 +225,12 @@ def test_settings_survive_the_address_bar():
     assert Settings().query_string() == ""
     odd = Settings.parse("input_size=abc&percentile=&components=9-11&nonsense=1&upsamplers=&tab=x")
     assert odd == Settings()
+
+
+def test_the_menu_of_heads_counts_as_captions_do():
+    titles = head_choices()
+    assert ("mean", "mean") in titles and ("5", "4") in titles
+    assert all(int(title) == int(value) + 1 for title, value in titles if value != "mean")
 
 
 def test_menus_say_what_is_usable(monkeypatch):

@@ -5,10 +5,13 @@ left.
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+SPIKE = 30  # times the median of the losses
 
 
 class RunLog:
@@ -85,6 +88,9 @@ def plot(log: Path, out: Path) -> None:
             mean += (value - mean) * 0.05
             smooth.append(mean)
         left.plot(steps, smooth, color="tab:blue")
+        usual = statistics.median(map(abs, values))
+        if max(map(abs, values)) > SPIKE * usual > 0:  # a straight axis would show nothing else
+            left.set_yscale("symlog", linthresh=usual)
     left.set(xlabel="step", ylabel="loss")
     for factor, colour in ((2, "tab:orange"), (4, "tab:green")):
         right.plot(

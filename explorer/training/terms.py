@@ -49,6 +49,9 @@ class Objective(nn.Module):
                 )
             self.downsampler = AttentionDownsampler(channels, kernel_size=16)
             self.uncertainty = nn.Conv2d(channels, 1, 1)
+            with torch.no_grad():  # starts near 0, so that no pixel outweighs the others
+                self.uncertainty.weight.mul_(0.1)
+                self.uncertainty.bias.mul_(0.1)
             self.crf = CRFLoss()
         self.memo: dict[str, Tensor] = {}
 
@@ -184,9 +187,12 @@ def cluster_consistency(objective: Objective, step: Step) -> Tensor:
 def multiview(objective: Objective, step: Step) -> Tensor:
     """Upsampled features, jittered and brought down again, against features of the jittered image
     (2403.10516).
+
+    Without a channel norm features are as large as their backbone makes them, so all are compared
+    in units of their root mean square.
     """
     side = 14 * step.backbone.stride
-    weight, made = _stack_output(objective, step, side)
+    weight, made, scale = _stack_output(objective, step, side)
     pixels = resize(step.images, (side, side))
     total = []
     for k in range(step.recipe.jitters):
@@ -200,10 +206,10 @@ def multiview(objective: Objective, step: Step) -> Tensor:
             return lambda: jittered(pixels[b : b + 1], *moves[b], PAD)
 
         target = step.collect(f"{side}:jitter{k}", image)
-        normed = getattr(objective.upsampler, "channelnorm", nn.Identity())(target)
+        normed = _normed(objective, target)
         small = objective.downsampler(moved(made))
         aim = torch.einsum("kc,bchw->bkhw", weight, normed)
-        total.append(uncertain_loss(small, aim, objective.uncertainty(normed)))
+        total.append(uncertain_loss(small, aim, objective.uncertainty(normed / scale)))
     return torch.stack(total).mean()
 
 
@@ -211,7 +217,7 @@ def multiview(objective: Objective, step: Step) -> Tensor:
 def crf(objective: Objective, step: Step) -> Tensor:
     """Pairwise smoothness of the upsampled features where colours are alike (2403.10516)."""
     side = 14 * step.backbone.stride
-    _, made = _stack_output(objective, step, side)
+    _, made, _ = _stack_output(objective, step, side)
     guidance = resize(step.images, (side, side))
     return objective.crf(guidance, made[:, :PROJECTED], step.generator("crf"))
 
@@ -287,24 +293,30 @@ def _cut(x: Tensor, rows: range, cols: range, scale: int = 1) -> Tensor:
     return x[:, :, down, across].contiguous()
 
 
-def _stack_output(objective: Objective, step: Step, side: int) -> tuple[Tensor, Tensor]:
-    """Return the random projection (K, C) and the stack's output carried in K + 1 channels.
+def _normed(objective: Objective, features: Tensor) -> Tensor:
+    return getattr(objective.upsampler, "channelnorm", nn.Identity())(features)
+
+
+def _stack_output(objective: Objective, step: Step, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the random projection (K, C), the stack's output carried in K + 1 channels and the
+    features' root mean square, in whose units both are.
 
     The projection is applied before the stack, which is exact; the last channel is the
     downsampler's logit.
     """
     features = step.features(side)
+    scale = _normed(objective, features).square().mean().sqrt().detach()
     weight = random_projection(features.shape[1], PROJECTED, step.generator("projection"))
-    weight = weight.to(features)
+    weight = weight.to(features) / scale
 
     def carry() -> Tensor:
         logit_weight, logit_bias = objective.downsampler.logits(step.generator("dropout"))
         bias = torch.cat([weight.new_zeros(PROJECTED), logit_bias])
         image = resize(step.images, (side, side))
         resampler = objective.upsampler.prepare(image, features, (side, side))
-        return resampler.project(torch.cat([weight, logit_weight]), bias)
+        return resampler.project(torch.cat([weight, logit_weight / scale]), bias)
 
-    return weight, objective.kept("stack", carry)
+    return weight, objective.kept("stack", carry), scale
 
 
 def _jitter(key: str, number: int) -> tuple[float, float, float, bool]:

@@ -255,6 +255,27 @@ def test_segments_and_clusters_fault_reading_cells_of_a_like_colour_far_away(
     assert far["cluster_consistency"] > 1
 
 
+@pytest.mark.parametrize("norm", [False, True])
+def test_multiview_is_in_units_of_the_features_however_large_they_are(
+    photos, backbone, tmp_path, monkeypatch, norm
+):
+    """Raw features of CNNs are large: the predicted uncertainty must not make losses of 1e9."""
+    chosen = {"terms": (("multiview", 1.0),), "options": (("norm", norm),)}
+    run = trainer(photos, backbone, tmp_path, "featup", jitters=1, **chosen)
+    torch.nn.init.zeros_(run.upsampler.fixup_proj[1].bias)  # all but this is linear in features
+    at = (run.recipe, backbone, run.folder, run.cache, run.sampler(0), 0, torch.device("cpu"))
+    first = loop.Step(*at)
+    torch.manual_seed(0)
+    objective = Objective(run.upsampler, run.recipe, backbone.dim).eval()
+    with torch.no_grad():
+        plain = objective(first)["multiview"].item()
+        whole = loop.Step.collect
+        monkeypatch.setattr(loop.Step, "collect", lambda *args: 40 * whole(*args))
+        large = objective(loop.Step(*at))["multiview"].item()
+    assert 0 < plain < 10
+    assert large == pytest.approx(plain, rel=1e-3)
+
+
 def test_the_terms_at_the_density_of_use_see_many_shapes_and_densities(photos, backbone, tmp_path):
     terms = (("grid_consistency", 1.0), ("segment_consistency", 1.0))
     dense = {"fine_size": 64, "fine_density": (4, 16), "fine_aspect": (0.5, 1.0)}

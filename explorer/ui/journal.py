@@ -16,10 +16,14 @@ LONGEST = 400
 
 
 def write(event: str, **fields: Any) -> None:
-    """Write one line: the time (UTC), the event, and fields that JSON can hold."""
+    """Write one line: the time (UTC), the event, and fields that JSON can hold.
+
+    With its end in one piece: requests that end at once would tear it apart otherwise.
+    """
     now = datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="milliseconds")
     line = {"time": now, "event": event} | {k: v for k, v in fields.items() if v is not None}
-    print(json.dumps(line, ensure_ascii=False, default=str), file=sys.stderr, flush=True)
+    sys.stderr.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+    sys.stderr.flush()
 
 
 class Lines(logging.Formatter):

@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,12 @@ def refused(client, **changes):
     with pytest.raises(AppError) as caught:
         client.predict(api_name="/explore", **settings)
     return str(caught.value)
+
+
+def logged(capfd):
+    """What the log got since it was last read; a line torn by another cannot be read and fails."""
+    lines = capfd.readouterr().err.splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 # --- over HTTP ---
@@ -175,11 +182,11 @@ def test_log_lines_hold_no_names_of_files(client, capfd, tmp_path):
     photo = handle_file(str(tmp_path / "private-holiday.png"))
     client.predict(photo=photo, upsamplers=["nearest"], api_name="/explore", **SMALL)
     time.sleep(0.2)
-    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
-    told = json.loads(lines[-1])
-    assert told["event"] == "explore" and told["ended"] == "answered" and told["seconds"] >= 0
+    lines = logged(capfd)
+    told = [line for line in lines if line["event"] == "explore"][-1]
+    assert told["ended"] == "answered" and told["seconds"] >= 0
     assert told["upsamplers"] == ["nearest"] and told["output_size"] == 64 and told["time"]
-    assert not any("holiday" in line for line in lines)
+    assert not any("holiday" in str(line) for line in lines)
 
 
 @pytest.mark.browser
@@ -210,8 +217,27 @@ def test_errors_become_one_sentence(capfd):
         guarded(fails, "boom", lambda args: {}, None)()
     assert "Something went wrong" in str(caught.value) and "secret" not in str(caught.value)
     assert not caught.value.print_exception
-    told = json.loads(capfd.readouterr().err.splitlines()[-1])
-    assert told["event"] == "boom" and told["ended"] == "failed" and told["error"] == "KeyError"
+    told = [line for line in logged(capfd) if line["event"] == "boom"][-1]
+    assert told["ended"] == "failed" and told["error"] == "KeyError"
+
+
+def test_lines_of_requests_that_end_at_once_stay_whole(capfd):
+    def ends_often(number):
+        for _ in range(100):
+            journal.write("ended here", number=number)
+
+    capfd.readouterr()
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=ends_often, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switching)
+    assert sum(line["event"] == "ended here" for line in logged(capfd)) == 800
 
 
 def test_a_generator_that_breaks_midway_has_given_what_it_had():

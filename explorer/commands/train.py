@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from explorer.command_line import assignments, numbers
 from explorer.core import ExplorerError
+
+if TYPE_CHECKING:
+    from explorer.datasets import Dataset
 
 HELP = "train jafar, anyup or featup on a folder of photos"
 SETTINGS = (  # of a recipe, given as they are
@@ -35,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--options",
         help="of the method: NAME=VALUE,..., e.g. bilinear_heads=1, beside the budget's",
     )
+    parser.add_argument(
+        "--labelled",
+        help="folders of label maps for label_consistency, FOLDER/MAPS,..., e.g. "
+        "nyuv2/labels39; their test photos are not used",
+    )
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, help="photos per process and step")
     parser.add_argument("--lr", type=float)
@@ -43,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fine-size",
         type=int,
-        help="side, in pixels, of what grid_, image_, segment_ and cluster_consistency see",
+        help="side, in pixels, of what grid_, image_, segment_, cluster_ and label_consistency see",
     )
     parser.add_argument(
         "--fine-density",
@@ -81,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from explorer.backbones import load_backbone
     from explorer.core import WeightsError
     from explorer.hub.places import digest
+    from explorer.training.labelled import LabelledPhotos
     from explorer.training.loop import Places, Trainer
     from explorer.training.photos import photo_paths, split
     from explorer.training.recipe import recipe
@@ -103,6 +113,8 @@ def run(args: argparse.Namespace) -> int:
         if not args.init.is_file():
             raise WeightsError(f"{args.init} is not a file of weights to start from")
         changes["init"] = digest(args.init)
+    labelled = _labelled(args.labelled)
+    changes["labelled"] = tuple(f"{d.root.name}/{d.folder}" for d in labelled)
     made = recipe(args.method, args.budget, **changes)
     train, held_out = split(photo_paths(args.data), args.held_out)
     backbones = []
@@ -121,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
         validate_photos=args.validate_photos,
         validate_guidance=args.validate_guidance,
         init=args.init,
+        labelled=LabelledPhotos(labelled),
         save_seconds=args.save_seconds,
         quiet=args.quiet,
     )
@@ -128,6 +141,16 @@ def run(args: argparse.Namespace) -> int:
     if trainer.main and trainer.folder.skipped and not args.quiet:
         print(f"{len(trainer.folder.skipped)} photos could not be read and were skipped")
     return 0
+
+
+def _labelled(text: str | None) -> list[Dataset]:
+    """Open the datasets named by FOLDER/MAPS,...; none for None."""
+    from explorer.datasets import open_dataset
+
+    if text is None:
+        return []
+    places = [Path(part.strip()) for part in text.split(",")]
+    return [open_dataset(place.parent, "labels", place.name) for place in places]
 
 
 def _terms(text: str) -> tuple[tuple[str, float], ...]:

@@ -17,10 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from explorer.core import ExplorerError, WeightsError
 from explorer.feature_cache import FeatureCache
+from explorer.training.labelled import LabelledPhotos
 from explorer.training.log import Progress, RunLog, plot
 from explorer.training.optimiser import enlarge, make_optimiser, pace
 from explorer.training.photos import PhotoFolder
 from explorer.training.recipe import Recipe
+from explorer.training.sharpness import labels_kept
 from explorer.training.step import Sampler, Step
 from explorer.training.terms import Objective
 from explorer.training.validation import cases, score, summary
@@ -72,8 +74,10 @@ class Trainer:
         validate_guidance: int = 112,
         quiet: bool = False,
         init: Path | None = None,
+        labelled: LabelledPhotos | None = None,
     ):
         self.recipe, self.backbones, self.places = recipe, backbones, places
+        self.labelled = labelled or LabelledPhotos()
         self.validate_guidance = validate_guidance
         self.accelerator = Accelerator(
             cpu=cpu,
@@ -151,7 +155,14 @@ class Trainer:
         torch.manual_seed(recipe.seed * 1_000_003 + number)  # dropout, the same after a resume
         backbone = self.backbones[number % len(self.backbones)]
         data = Step(
-            recipe, backbone, self.folder, self.cache, self.sampler(number), number, self.device
+            recipe,
+            backbone,
+            self.folder,
+            self.cache,
+            self.sampler(number),
+            number,
+            self.device,
+            self.labelled,
         )
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.lr * group["times"] * pace(recipe, number)
@@ -177,7 +188,9 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> dict:
-        """Score the upsampler on the held-out photos with the first backbone."""
+        """Score the upsampler on the held-out photos with the first backbone, and on labelled
+        photos that nothing is learned from.
+        """
         self.upsampler.eval()
         bilinear = UPSAMPLERS.create("bilinear")
         found, baseline = [], []
@@ -189,11 +202,11 @@ class Trainer:
             baseline.append(score(bilinear, case))
         seconds = round(self.seconds, 1)
         row = {"step": self.step - 1, "seconds": seconds, "guidance": self.validate_guidance}
-        return row | summary(found, baseline)
+        watched = self.labelled.watch(self.backbones[0], self.cache, self.device)
+        return row | summary(found, baseline) | labels_kept(self.upsampler, watched)
 
     def _keep_best(self, found: dict) -> None:
-        value = found["gain_x2"] + found["gain_x4"]
-        if self.best is None or value > self.best["gain_x2"] + self.best["gain_x4"]:
+        if self.best is None or merit(found) > merit(self.best):
             self.best = found
             self.best_state = {
                 k: v.detach().cpu().clone() for k, v in self.upsampler.state_dict().items()
@@ -244,6 +257,12 @@ class Trainer:
             print(f"going on at step {self.step}", flush=True)
 
 
+def merit(found: dict) -> float:
+    """Return what the best validation has most of: cosine, and labels kept, over bilinear."""
+    labels = found.get("labels", 0.0) - found.get("labels_bilinear", 0.0)
+    return found["gain_x2"] + found["gain_x4"] + labels
+
+
 def start_from(upsampler: torch.nn.Module, path: Path) -> None:
     """Load weights into an upsampler before training.
 
@@ -286,4 +305,6 @@ def _sentence(found: dict) -> str:
         f"{100 * found[f'wins_x{f}']:.0f}% of photos)"
         for f in (2, 4)
     ]
+    if "labels" in found:
+        parts.append(f"labels {found['labels']:.4f} (bilinear {found['labels_bilinear']:.4f})")
     return f"step {found['step'] + 1}: held out {', '.join(parts)}"

@@ -29,6 +29,22 @@ def uncertain_loss(predicted: Tensor, target: Tensor, log_scale: Tensor) -> Tens
     return (squared / (2 * log_scale.exp()) + 0.5 * log_scale).mean()
 
 
+def lead_loss(carried: Tensor, shares: Tensor, lead: float = 0.05, sharpness: float = 20) -> Tensor:
+    """Return by how much the right label's carried share falls short of leading the others.
+
+    Args:
+        carried: (B, K, H, W) shares of labels that an upsampler's weights brought to the pixels.
+        shares: (B, K, H, W) of what is there: at most 1 in sum, 0 where nobody has drawn a label.
+        lead: how far the right label should be ahead.
+        sharpness: of the bend from no loss to one that grows with what is missing.
+    """
+    right = (carried * shares).sum(dim=1)
+    known = shares.sum(dim=1)
+    other = carried.masked_fill(shares > 0.5, float("-inf")).amax(dim=1)
+    missing = F.softplus((other - right + lead) * sharpness) / sharpness
+    return (missing * known).sum() / known.sum().clamp_min(1)
+
+
 class CRFLoss(torch.nn.Module):
     """Contrastive pairwise energy of sampled positions: alike and near pixels should have like
     features.

@@ -22,7 +22,9 @@ class Recipe:
     a process's batch: all cells, or with ``fine_density`` as many as fit ``fine_size`` at a number
     of pixels per cell drawn from it (at use it is the stride), cut to a share of one side drawn
     from ``fine_aspect``, as photos are not square and positions count in sides. ``init`` is the
-    sha256 of the weights the run started from.
+    sha256 of the weights the run started from. ``labelled`` are the folders of label maps, as
+    "dataset/maps", whose training photos label_consistency learns from, also ``fine_photos`` at a
+    time.
 
     ``basis_scale`` multiplies the first values and the learning rate of AnyUp's filters:
     unit-length features give responses of about 0.001, so at the usual scale the softmax over the
@@ -61,6 +63,7 @@ class Recipe:
     basis_scale: float = 1.0
     rope_scale: float = 1.0
     init: str | None = None
+    labelled: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable copy."""

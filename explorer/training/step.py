@@ -5,14 +5,18 @@ shares.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from explorer.core import ExplorerError
 from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import resize
+from explorer.training.boxes import Box
+from explorer.training.labelled import LabelCase, LabelledPhotos, label_case
 from explorer.training.photos import PhotoFolder, View, stacked
 from explorer.training.recipe import Recipe
 
@@ -53,8 +57,10 @@ class Step:
         chosen: list[tuple[int, int]],
         number: int,
         device: torch.device,
+        labelled: LabelledPhotos | None = None,
     ):
         self.recipe, self.backbone, self.cache, self.device = recipe, backbone, cache, device
+        self.labelled = labelled
         self.number = number
         self.rng = random.Random(f"{recipe.seed}:step:{number}")
         self.side = self.rng.choice(recipe.guidance)
@@ -103,19 +109,25 @@ class Step:
         ]
         return torch.cat(found).to(self.device)
 
-    def fine_box(self) -> tuple[range, range, float]:
-        """Return the rows and columns of cells that the terms at the density of use see, and how
-        many pixels to show of each cell.
+    def fine_box(self) -> Box:
+        """Return the cells that the terms at the density of use see."""
+        rng = random.Random(f"{self.recipe.seed}:box:{self.number}")
+        return Box.draw(self.recipe, tuple(self.target.shape[-2:]), rng)
+
+    def labelled_boxes(self) -> Iterator[LabelCase]:
+        """Yield boxes of labelled photos, as many as ``fine_photos``.
+
+        Raises:
+            ExplorerError: the run was given none.
         """
-        recipe, cells = self.recipe, self.target.shape[-1]
-        rng = random.Random(f"{recipe.seed}:box:{self.number}")
-        density = rng.choice(recipe.fine_density) if recipe.fine_density else 0
-        side = min(cells, recipe.fine_size // density) if density else cells
-        sides = [side, max(2, round(side * rng.uniform(*recipe.fine_aspect)))]
-        rng.shuffle(sides)
-        starts = [rng.randint(0, cells - kept) for kept in sides]
-        rows, cols = (range(a, a + kept) for a, kept in zip(starts, sides, strict=True))
-        return rows, cols, density or recipe.fine_size / cells
+        if not self.labelled:
+            raise ExplorerError("label_consistency needs labelled photos: give --labelled")
+        for place in range(self.recipe.fine_photos):
+            rng = random.Random(f"{self.recipe.seed}:labels:{self.number}:{place}:{self.keys}")
+            example = self.labelled.draw(rng)
+            case = label_case(self.backbone, *example, self.cache, self.device, whole_cells=True)
+            box = Box.draw(self.recipe, tuple(case.cells.shape[-2:]), rng)
+            yield case.cut(box, mirrored=rng.random() < 0.5)
 
     def generator(self, purpose: str) -> torch.Generator:
         """Return a CPU generator seeded by the run, the step and ``purpose``."""

@@ -14,7 +14,7 @@ from explorer.datasets.maps import nearest
 from explorer.image import resize
 from explorer.training.augment import distort, soften
 from explorer.training.downsampler import AttentionDownsampler
-from explorer.training.losses import CRFLoss, feature_loss, uncertain_loss
+from explorer.training.losses import CRFLoss, feature_loss, lead_loss, uncertain_loss
 from explorer.training.recipe import Recipe
 from explorer.training.segments import clusters, interior, segments
 from explorer.training.step import Step, jittered
@@ -183,6 +183,20 @@ def cluster_consistency(objective: Objective, step: Step) -> Tensor:
     return -(right.clamp_min(1e-3).log() * inside).sum() / inside.sum().clamp_min(1)
 
 
+@TERMS.register("label_consistency")
+def label_consistency(objective: Objective, step: Step) -> Tensor:
+    """The share of each label of a labelled photo in every cell, upsampled with the weights that
+    carry features, against the labels: by how much the right one leads. Masks as teachers are
+    LoftUp's idea (2504.14032); ours asks only where a pixel reads, not what features are there.
+    """
+    _must_be_convex(objective)
+    total = []
+    for case in step.labelled_boxes():
+        resampler = objective.upsampler.prepare(case.guidance, case.features, case.size)
+        total.append(lead_loss(resampler.apply(case.cells), case.shares))
+    return torch.stack(total).mean()
+
+
 @TERMS.register("multiview")
 def multiview(objective: Objective, step: Step) -> Tensor:
     """Upsampled features, jittered and brought down again, against features of the jittered image
@@ -256,16 +270,11 @@ def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
         T), all upsampled from the grid; ``photo`` (B, 3, S, T), ``segments`` and ``clusters`` (B,
         S, T), the truth of the latter three; ``inside`` (B, S, T), where the clusters count.
     """
-    if not objective.upsampler.convex:
-        raise ExplorerError(
-            "grid_, image_, segment_ and cluster_consistency need weights that every channel "
-            "shares: jafar's or anyup's"
-        )
-    rows, cols, density = step.fine_box()
+    _must_be_convex(objective)
+    box = step.fine_box()
     stride = step.images.shape[-1] // step.target.shape[-1]
-    photo = _cut(step.images[: step.recipe.fine_photos], rows, cols, stride)
-    photo = resize(photo, (round(len(rows) * density), round(len(cols) * density)))
-    features = _cut(step.target[: len(photo)], rows, cols)
+    photo = resize(box.of(step.images[: step.recipe.fine_photos], stride), box.size)
+    features = box.of(step.target[: len(photo)])
     found = {"photo": photo}
     parts = {"features": features, "colours": F.adaptive_avg_pool2d(photo, features.shape[-2:])}
     names, cells = dict(step.recipe.terms), features.shape[-2:].numel()
@@ -287,10 +296,12 @@ def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
     return found | dict(zip(parts, made.split(widths, dim=1), strict=True))
 
 
-def _cut(x: Tensor, rows: range, cols: range, scale: int = 1) -> Tensor:
-    """Return rows and columns of cells of a map with ``scale`` pixels per cell."""
-    down, across = (slice(span.start * scale, span.stop * scale) for span in (rows, cols))
-    return x[:, :, down, across].contiguous()
+def _must_be_convex(objective: Objective) -> None:
+    if not objective.upsampler.convex:
+        raise ExplorerError(
+            "grid_, image_, segment_, cluster_ and label_consistency need weights that every "
+            "channel shares: jafar's or anyup's"
+        )
 
 
 def _normed(objective: Objective, features: Tensor) -> Tensor:

@@ -116,7 +116,7 @@ def measure(
                     count(called, f"gain_x{factor}", cosine(made.apply(given), case.target))
         for case in label_cases(backbone, dataset, args.labelled_photos, cache, device):
             kept += 1
-            for called, made in methods(case.guidance, case.features, tuple(case.truth.shape)):
+            for called, made in methods(case.guidance, case.features, case.size):
                 count(called, "labels", case.kept(made))
     rows = []
     for called, row in sums.items():

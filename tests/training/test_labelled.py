@@ -1,0 +1,209 @@
+"""Learning from labels somebody has drawn: which photos, which boxes of them, and what is asked."""
+
+import random
+
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from explorer.__main__ import main
+from explorer.core import ExplorerError
+from explorer.datasets import open_dataset
+from explorer.feature_cache import FeatureCache
+from explorer.image import resize
+from explorer.training import labelled, loop
+from explorer.training.boxes import Box
+from explorer.training.labelled import LabelCase, LabelledPhotos, label_case
+from explorer.training.log import read_log
+from explorer.training.loop import Places, Trainer, merit
+from explorer.training.losses import lead_loss
+from explorer.training.photos import photo_paths, split
+from explorer.training.recipe import recipe
+from explorer.upsamplers import UPSAMPLERS
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def rooms(tmp_path, monkeypatch):
+    """24 pictures of two halves, whose border lies elsewhere in each; a strip is unlabelled."""
+    monkeypatch.setattr(labelled, "SIDE", 128)
+    for folder in ("images", "labels"):
+        (tmp_path / "rooms" / folder).mkdir(parents=True)
+    for n in range(24):
+        labels = (torch.arange(128) > 40 + 2 * n).to(torch.uint8).expand(96, -1).clone()
+        colours = torch.tensor([[200, 30, 30], [30, 30, 200]])[labels.long()].to(torch.uint8)
+        Image.fromarray(colours.numpy()).save(tmp_path / "rooms" / "images" / f"{n:02}.png")
+        labels[:10] = 255
+        Image.fromarray(labels.numpy()).save(tmp_path / "rooms" / "labels" / f"{n:02}.png")
+    return tmp_path / "rooms"
+
+
+def run_on(rooms, photos, backbone, folder, **changes):
+    settings = {
+        "backbones": ("efficientnet_lite0:blocks.4",),
+        "options": (("qk_dim", 16),),
+        "terms": (("label_consistency", 1.0),),
+        "steps": 12,
+        "batch": 1,
+        "image": 128,
+        "guidance": (32,),
+        "warmup": 2,
+        "lr": 2e-3,
+        "fine_size": 48,
+        "fine_density": (8,),
+    }
+    train, held_out = split(photo_paths(photos), 2)
+    return Trainer(
+        recipe("jafar", "small", **(settings | changes)),
+        [backbone],
+        train,
+        held_out,
+        Places(folder / "jafar.safetensors", folder / "cache"),
+        cpu=True,
+        validate_every=6,
+        validate_photos=1,
+        quiet=True,
+        labelled=LabelledPhotos([open_dataset(rooms, "labels", "labels")] if rooms else []),
+    )
+
+
+def test_who_is_tested_or_watched_teaches_nothing(rooms):
+    dataset = open_dataset(rooms, "labels", "labels")
+    photos = LabelledPhotos([dataset, dataset])
+    learned = {example.name for _, example in photos.learned}
+    watched = {example.name for _, example in photos.watched}
+    assert learned and watched and dataset.test
+    assert learned | watched == {example.name for example in dataset.train}
+    assert not learned & watched
+    assert not (learned | watched) & {example.name for example in dataset.test}
+    rng = random.Random(0)
+    assert {photos.draw(rng)[1].name for _ in range(300)} == learned
+    assert not LabelledPhotos()
+
+
+def test_a_box_of_a_case_shows_the_same_places_at_its_density(rooms, backbone):
+    dataset = open_dataset(rooms, "labels", "labels")
+    case = label_case(backbone, dataset, dataset.train[3], FeatureCache(None), CPU, True)
+    assert case.guidance.shape == (1, 3, 96, 128) and case.cells.shape == (1, 2, 6, 8)
+    assert torch.equal(case.shares.sum(dim=1)[0, 12:], torch.ones(84, 128))
+    assert case.shares[0, :, :9].sum() == 0, "nobody has drawn a label there"
+    for density in (16, 4):
+        box = Box(range(1, 5), range(2, 8), density)
+        cut = case.cut(box)
+        assert cut.size == (4 * density, 6 * density) == tuple(cut.guidance.shape[-2:])
+        assert torch.equal(cut.features, case.features[..., 1:5, 2:8])
+        assert torch.equal(cut.cells, case.cells[..., 1:5, 2:8])
+        assert torch.allclose(F.adaptive_avg_pool2d(cut.shares, (4, 6)), cut.cells)
+        shown = case.guidance[..., 16:80, 32:128]
+        assert torch.equal(cut.guidance, resize(shown, cut.size))
+        mirrored = case.cut(box, mirrored=True)
+        for name, x in vars(cut).items():
+            assert torch.equal(getattr(mirrored, name), x.flip(-1)), name
+
+
+def test_boxes_stay_inside_grids_that_are_not_square():
+    settings = {"backbones": ("any",), "fine_size": 64, "fine_density": (4, 16)}
+    made = recipe("jafar", "small", fine_aspect=(0.5, 1.0), **settings)
+    rng, shapes = random.Random(0), set()
+    for _ in range(60):
+        box = Box.draw(made, (5, 28), rng)
+        assert (
+            0 <= box.rows.start < box.rows.stop <= 5 and 0 <= box.cols.start < box.cols.stop <= 28
+        )
+        assert max(box.size) <= 64
+        shapes.add(box.size)
+    assert len(shapes) > 5
+    whole = recipe("jafar", "small", backbones=("any",), fine_size=112)
+    assert Box.draw(whole, (21, 28), rng) == (range(21), range(28), 4)
+
+
+def test_the_loss_asks_the_right_label_to_lead_where_there_is_one():
+    def carried(right):
+        x = torch.full((1, 3, 2, 2), (1 - right) / 2)
+        x[:, 0] = right
+        return x
+
+    shares = torch.zeros(1, 3, 2, 2)
+    shares[:, 0] = 1
+    at = [lead_loss(carried(right), shares).item() for right in (0.0, 1 / 3, 0.5, 0.9)]
+    assert at == sorted(at, reverse=True)
+    assert at[0] == pytest.approx(0.55, abs=1e-4) and at[-1] < 1e-3
+    half = shares.clone()
+    half[..., 0, :] = 0
+    wrong = carried(0.9)
+    wrong[:, :, 0] = wrong[:, :, 0].flip(1)
+    assert lead_loss(wrong, half).item() == pytest.approx(at[-1], abs=1e-6)
+    assert lead_loss(wrong, torch.zeros_like(shares)) == 0
+
+
+def test_a_run_learns_where_labels_lie_and_is_judged_by_it(rooms, photos, backbone, tmp_path):
+    run = run_on(rooms, photos, backbone, tmp_path)
+    run.run()
+    rows = read_log(tmp_path / "jafar.log.jsonl")
+    lost = [row["label_consistency"] for row in rows if "label_consistency" in row]
+    assert len(lost) == 12 and sum(lost[-4:]) < 0.8 * sum(lost[:4])
+    found = [row for row in rows if "gain_x2" in row]
+    assert len(found) == 2 and 0 < found[-1]["labels"] <= 1 and found[-1]["labels_bilinear"] > 0.9
+    assert run.best == max(found, key=merit)
+    again = run_on(rooms, photos, backbone, tmp_path / "again")
+    again.recipe = run.recipe
+    one, two = again._train_step(), read_log(tmp_path / "jafar.log.jsonl")[0]
+    assert one == two
+
+
+def test_labels_kept_count_in_what_is_best():
+    row = {"gain_x2": 0.02, "gain_x4": 0.03}
+    worse = row | {"labels": 0.96, "labels_bilinear": 0.98}
+    better = row | {"labels": 0.99, "labels_bilinear": 0.98}
+    assert merit(worse) < merit(row) < merit(better)
+
+
+def test_without_labelled_photos_the_term_says_what_is_missing(photos, backbone, tmp_path):
+    with pytest.raises(ExplorerError, match="give --labelled"):
+        run_on(None, photos, backbone, tmp_path)._train_step()
+
+
+def test_nothing_left_to_learn_from(rooms):
+    dataset = open_dataset(rooms, "labels", "labels")
+    none = type(dataset.split)((), dataset.split.test, "all tested")
+    with pytest.raises(ExplorerError, match="no labelled photo to learn from"):
+        LabelledPhotos([type(dataset)(rooms, "labels", "labels", none, dataset.examples)])
+
+
+def test_the_command_line_names_folders_of_label_maps(rooms, photos, tmp_path, capsys):
+    out = tmp_path / "made.safetensors"
+    common = (
+        f"train jafar --backbone efficientnet_lite0:blocks.4 --data {photos} --out {out} --cpu "
+        "--steps 1 --batch 1 --held-out 2 --validate-photos 1 --guidance 16 --fine-size 32 "
+        "--fine-density 4 --terms label_consistency --labelled "
+    )
+    assert main((common + str(rooms / "labels")).split()) == 0
+    assert "labels 0." in capsys.readouterr().out
+    saved = torch.load(out.with_suffix(".resume.pt"), weights_only=True)["recipe"]
+    assert tuple(saved["labelled"]) == ("rooms/labels",)
+    assert main((common + str(rooms / "labels99")).split()) == 2
+    assert "has no folder labels99/" in capsys.readouterr().err
+
+
+def test_kept_counts_labelled_pixels_only():
+    shares = torch.zeros(1, 2, 4, 8)
+    shares[:, 0, :, :3], shares[:, 1, :, 3:6] = 1, 1
+    cells = F.adaptive_avg_pool2d(shares, (1, 2))
+    case = LabelCase(torch.zeros(1, 3, 4, 8), torch.zeros(1, 4, 1, 2), cells, shares)
+    made = UPSAMPLERS.create("nearest").prepare(case.guidance, case.features, case.size)
+    assert case.kept(made) == pytest.approx(5 / 6)
+
+
+def test_steps_take_other_boxes_each_time_and_the_same_again(rooms, photos, backbone, tmp_path):
+    run = run_on(rooms, photos, backbone, tmp_path, fine_aspect=(0.5, 1.0), fine_density=(4, 8))
+
+    def boxes(number):
+        at = (run.recipe, backbone, run.folder, run.cache, run.sampler(number), number, CPU)
+        return list(loop.Step(*at, run.labelled).labelled_boxes())
+
+    first = boxes(0)
+    assert len(first) == run.recipe.fine_photos == 2
+    assert all(torch.equal(a.cells, b.cells) for a, b in zip(first, boxes(0), strict=True))
+    assert len({case.size for n in range(6) for case in boxes(n)}) > 2

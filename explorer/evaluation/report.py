@@ -15,8 +15,12 @@ from explorer.evaluation.tables import Cell, Column, Row, Table
 FILES = ("report.md", "report.json", "chart.png")
 
 
-def write_report(out: Path, facts: dict[str, Any], tables: list[Table]) -> Path:
+def write_report(
+    out: Path, facts: dict[str, Any], tables: list[Table], name: str | None = None
+) -> Path:
     """Write report.md, report.json and chart.png into ``out``; return the Markdown's path.
+
+    With ``name`` the files are called by it: NAME.md, NAME.json and NAME.png.
 
     ``facts`` hold "title", "intro" (sentences), "settings", "data", "backbone", "methods",
     "versions", "machine", "seconds", "date", "command".
@@ -27,23 +31,24 @@ def write_report(out: Path, facts: dict[str, Any], tables: list[Table]) -> Path:
     from explorer.evaluation.chart import chart
     from explorer.hub.places import write_atomically, write_json
 
+    text, data, picture = FILES if name is None else (f"{name}.{x}" for x in ("md", "json", "png"))
     content = {**facts, "tables": [table_json(table) for table in tables]}
     try:
-        write_json(out / "report.json", _finite(content))
+        write_json(out / data, _finite(content))
         part = out / "chart.part.png"
         chart(tables, facts["title"], part)
-        os.replace(part, out / "chart.png")
-        write_atomically(out / "report.md", markdown(facts, tables).encode())
+        os.replace(part, out / picture)
+        write_atomically(out / text, markdown(facts, tables, picture).encode())
     except OSError as error:
         raise ExplorerError(f"the report cannot be written to {out}: {error}") from None
-    return out / "report.md"
+    return out / text
 
 
-def markdown(facts: dict[str, Any], tables: list[Table]) -> str:
+def markdown(facts: dict[str, Any], tables: list[Table], picture: str = FILES[2]) -> str:
     """Return the whole report as Markdown."""
     lines = [f"# {facts['title']}", ""]
     lines += [sentence for line in facts["intro"] for sentence in (line, "")]
-    lines += ["![chart](chart.png)", ""]
+    lines += [f"![chart]({picture})", ""]
     for table in tables:
         lines += [f"## {table.title[0].upper()}{table.title[1:]}", "", *table_markdown(table), ""]
         lines += [f"- {note}" for note in table.notes] + [""] * bool(table.notes)

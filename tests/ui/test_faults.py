@@ -350,7 +350,8 @@ def test_kill_9_while_somebody_waits_and_a_restart(lab, context):
         until(page, lambda s: s["pictures"] == 4 and lab.partial())
         lab.running.stop(signal.SIGKILL)
         seen = until(page, lambda s: s["toasts"])
-        assert "Connection to the server was lost" in seen["toasts"][0] and seen["pictures"] == 4
+        assert "Connection to the server was lost" in seen["toasts"][0], seen
+        assert seen["pictures"] == 4, seen
         lab.well()
         with page.expect_navigation(wait_until="domcontentloaded", timeout=SLOWEST):
             lab.running.start()  # the page comes back by itself

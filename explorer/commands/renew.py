@@ -1,0 +1,29 @@
+"""Put methods that were measured again into a report that is kept."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "put the rows of a later evaluation into a report"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("report", type=Path, help="the report (.json) that gets the rows")
+    parser.add_argument(
+        "later",
+        type=Path,
+        nargs="+",
+        help="report.json of evaluate with the same data, backbone and settings, and bilinear "
+        "among its upsamplers",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report anew; return 0."""
+    from explorer.evaluation.renewing import renew
+
+    for later in args.later:
+        print(f"{args.report}: {', '.join(renew(args.report, later))} put in from {later}")
+    return 0

@@ -14,7 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--data", required=True, type=Path, help="folder with images/ and maps")
-    parser.add_argument("--labels", help="the folder of label maps, e.g. labels13")
+    parser.add_argument(
+        "--labels",
+        help="the folder of label maps, e.g. labels13; reconstruction then takes its test photos "
+        "alone, instead of all",
+    )
     parser.add_argument("--classes", help="class names: a known set or a file, one per line")
     parser.add_argument("--depth-max", type=float, default=10.0, help="metres of an 8-bit 255")
     parser.add_argument("--split", default="test", choices=("test", "val"), help="list to test on")

@@ -24,6 +24,5 @@ def run(args: argparse.Namespace) -> int:
     """Write the report anew; return 0."""
     from explorer.evaluation.renewing import renew
 
-    for later in args.later:
-        print(f"{args.report}: {', '.join(renew(args.report, later))} put in from {later}")
+    print(f"{args.report}: put in {', '.join(renew(args.report, args.later))}")
     return 0

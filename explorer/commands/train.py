@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
             raise WeightsError(f"{args.init} is not a file of weights to start from")
         changes["init"] = digest(args.init)
     labelled = _labelled(args.labelled)
-    changes["labelled"] = tuple(f"{d.root.name}/{d.folder}" for d in labelled)
+    changes["labelled"] = tuple(f"{d.root.resolve().name}/{d.folder}" for d in labelled)
     made = recipe(args.method, args.budget, **changes)
     train, held_out = split(photo_paths(args.data), args.held_out)
     backbones = []
@@ -138,8 +138,9 @@ def run(args: argparse.Namespace) -> int:
         quiet=args.quiet,
     )
     trainer.run()
-    if trainer.main and trainer.folder.skipped and not args.quiet:
-        print(f"{len(trainer.folder.skipped)} photos could not be read and were skipped")
+    skipped = trainer.folder.skipped | trainer.labelled.skipped
+    if trainer.main and skipped and not args.quiet:
+        print(f"{len(skipped)} photos could not be read and were skipped")
     return 0
 
 
@@ -150,6 +151,12 @@ def _labelled(text: str | None) -> list[Dataset]:
     if text is None:
         return []
     places = [Path(part.strip()) for part in text.split(",")]
+    for place in places:
+        if not (place.parent / "images").is_dir() or not place.name:
+            raise ExplorerError(
+                "--labelled takes FOLDER/MAPS with commas, where FOLDER has images/ beside the "
+                f"folder of maps, not {text[:80]!r}"
+            )
     return [open_dataset(place.parent, "labels", place.name) for place in places]
 
 

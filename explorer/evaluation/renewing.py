@@ -9,56 +9,36 @@ from typing import Any
 
 from explorer.core import ExplorerError
 from explorer.evaluation.methods import BASELINE
-from explorer.evaluation.report import write_report
+from explorer.evaluation.report import FILES, write_report
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column
 
 SAME = ("title", "data", "backbone", "settings")
+NEEDED = (*SAME, "tables", "methods", "intro", "command", "date", "versions")
 TOLERANCE = 1e-6  # of the baseline's scores: other threads add in another order
-LATER = "measured in a later run ("
+LATER = ": measured in a later run ("
 
 
-def renew(kept: Path, fresh: Path) -> list[str]:
-    """Put the rows of one report into another and write its three files anew.
+def renew(kept: Path, later: list[Path]) -> list[str]:
+    """Put the rows of later reports into one that is kept, and write its three files anew.
 
     Args:
         kept: the report (.json) that gets the rows; its .md and .png lie beside it.
-        fresh: the report (.json) of a later run with the same data, backbone and settings.
+        later: reports (.json) of later runs with the same data, backbone and settings.
 
     Returns:
         the titles of the methods that were put in.
 
     Raises:
-        ExplorerError: a file cannot be read, the runs differ in more than their methods, or
-            bilinear did not come out the same in both.
+        ExplorerError: a file cannot be read, the runs differ in more than their methods, a run has
+            no method but bilinear, or bilinear did not come out the same. Nothing is written then.
     """
-    old, new = _read(kept), _read(fresh)
-    for name in SAME:
-        if old[name] != new[name]:
-            raise ExplorerError(
-                f"{fresh} differs from {kept.name} in its {name}: {new[name]} instead of "
-                f"{old[name]}; repeat its command with the same settings"
-            )
-    tables = [table_from(table) for table in old["tables"]]
-    later = {table["title"]: table_from(table) for table in new["tables"]}
-    if set(later) != {table.title for table in tables}:
-        raise ExplorerError(f"{fresh} holds other tables than {kept.name}: {', '.join(later)}")
-    apart = max(_apart(table, later[table.title], fresh) for table in tables)
-    measured = [method for method in new["methods"] if method["key"] != BASELINE]
-    for table in tables:
-        _put(table, later[table.title])
-    old["methods"] = _replaced(old["methods"], measured, lambda method: method["key"])
-    old["intro"] = [line for line in old["intro"] if not _is_about(line, measured)]
-    old["intro"] += [
-        f"{method['title']}{' (' + method['remark'] + ')' if method['remark'] else ''}: {LATER}"
-        f"{new['date']}) with the same settings, in which bilinear came out the same (to "
-        f"{max(apart, 1e-9):.0e})."
-        for method in measured
-    ]
-    lines = old["command"].splitlines() + new["command"].splitlines()
-    old["command"] = "\n".join(dict.fromkeys(lines))
-    write_report(kept.parent, old, tables, kept.stem)
-    return [method["title"] for method in measured]
+    facts, tables = _read(kept)
+    titles = []
+    for path in later:
+        titles += _put(facts, tables, path)
+    write_report(kept.parent, facts, tables, None if kept.name == FILES[1] else kept.stem)
+    return titles
 
 
 def table_from(plain: dict[str, Any]) -> Table:
@@ -87,36 +67,71 @@ def _cell(plain: dict[str, Any]) -> Cell:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[dict[str, Any], list[Table]]:
+    """Return what a report says of its run, and its tables."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        missing = [name for name in NEEDED if name not in found]
+        if missing:
+            raise ExplorerError(f"{path} is no report of evaluate: it has no {missing[0]}")
+        tables = [table_from(table) for table in found.pop("tables")]
     except (OSError, ValueError) as error:
         raise ExplorerError(f"{path} cannot be read as a report: {error}") from None
-    missing = {*SAME, "tables", "methods", "intro", "command", "date"} - set(found)
-    if missing:
-        raise ExplorerError(f"{path} is no report of evaluate: it has no {sorted(missing)[0]}")
-    return found
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ExplorerError(f"{path} is no report of evaluate: {error!r} in a table") from None
+    for table in tables:
+        if not any(row.key == BASELINE for row in table.rows):
+            raise ExplorerError(f"{path} has no row of bilinear in '{table.title}' to compare with")
+    return found, tables
 
 
-def _apart(table: Table, later: Table, fresh: Path) -> float:
+def _put(facts: dict[str, Any], tables: list[Table], path: Path) -> list[str]:
+    """Put one later report's rows into the tables and tell of it; return the methods' titles."""
+    new, fresh = _read(path)
+    for name in SAME:
+        if facts[name] != new[name]:
+            raise ExplorerError(
+                f"{path} has another {name} than the report that is kept: {new[name]} instead of "
+                f"{facts[name]}; repeat its command with the same settings"
+            )
+    if [(t.title, t.columns) for t in fresh] != [(t.title, t.columns) for t in tables]:
+        raise ExplorerError(f"{path} has other tables or columns than the report that is kept")
+    measured = [method for method in new["methods"] if method["key"] != BASELINE]
+    keys = {method["key"] for method in measured}
+    if not measured or any(keys - {row.key for row in table.rows} for table in fresh):
+        raise ExplorerError(f"{path} has no row beside bilinear's to put in, or not in every table")
+    apart = max(_apart(*pair, path) for pair in zip(tables, fresh, strict=True))
+    for table, later in zip(tables, fresh, strict=True):
+        rows = [row for row in later.rows if row.key in keys]
+        table.rows[:] = _replaced(table.rows, rows, lambda row: row.key)
+        table.details.update({k: v for k, v in later.details.items() if k in keys})
+    before = {method["key"]: method for method in facts["methods"]}
+    starts = {_called(m) + LATER for key, m in before.items() if key in keys}
+    facts["methods"] = _replaced(facts["methods"], measured, lambda method: method["key"])
+    facts["intro"] = [line for line in facts["intro"] if not line.startswith(tuple(starts))]
+    others = {k: v for k, v in new["versions"].items() if facts["versions"].get(k) != v}
+    among = ", ".join(f"{name} {value}" for name, value in others.items())
+    facts["intro"] += [
+        f"{_called(method)}{LATER}{new['date']}{', with ' * bool(among)}{among}) with the same "
+        f"settings, in which bilinear came out the same (to {max(apart, 1e-9):.0e})."
+        for method in measured
+    ]
+    lines = facts["command"].splitlines() + new["command"].splitlines()
+    facts["command"] = "\n".join(dict.fromkeys(lines))
+    return [method["title"] for method in measured]
+
+
+def _apart(table: Table, later: Table, path: Path) -> float:
     """Return how far the baselines of two runs are apart at most."""
     mine, theirs = (next(r for r in t.rows if r.key == BASELINE).cells for t in (table, later))
     pairs = [(cell.mean, theirs[key].mean) for key, cell in mine.items()]
     far = max(0.0 if isnan(a) and isnan(b) else abs(a - b) for a, b in pairs)
     if not far <= TOLERANCE:
         raise ExplorerError(
-            f"bilinear came out otherwise in {fresh} (by {far:.1e} in '{table.title}'), so its "
+            f"bilinear came out otherwise in {path} (by {far:.1e} in '{table.title}'), so its "
             "other rows cannot stand beside those that are kept"
         )
     return far
-
-
-def _put(table: Table, later: Table) -> None:
-    rows = [row for row in later.rows if row.key != BASELINE]
-    table.rows[:] = _replaced(table.rows, rows, lambda row: row.key)
-    for row in rows:
-        if row.key in later.details:
-            table.details[row.key] = later.details[row.key]
 
 
 def _replaced(kept: list, fresh: list, key) -> list:
@@ -125,8 +140,5 @@ def _replaced(kept: list, fresh: list, key) -> list:
     return [news.pop(key(item), item) for item in kept] + list(news.values())
 
 
-def _is_about(line: str, methods: list[dict[str, Any]]) -> bool:
-    """Whether a sentence of the introduction tells of an earlier time a method was put in."""
-    return LATER in line and any(
-        line.startswith((f"{method['title']}:", f"{method['title']} (")) for method in methods
-    )
+def _called(method: dict[str, Any]) -> str:
+    return method["title"] + (f" ({method['remark']})" if method["remark"] else "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 
 from explorer.core import ExplorerError
 from explorer.datasets import IGNORE, Dataset, Example, nearest
-from explorer.datasets.splits import thin
+from explorer.datasets.splits import GAP, thin
 from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import fit_size, resize
 from explorer.training.boxes import Box
@@ -66,9 +67,9 @@ class LabelCase:
 
 @torch.no_grad()
 def label_case(
-    backbone,
     dataset: Dataset,
     example: Example,
+    backbone,
     cache: FeatureCache,
     device: torch.device,
     whole_cells: bool = False,
@@ -91,6 +92,9 @@ def label_case(
 class LabelledPhotos:
     """The training photos of labelled datasets, but for a few that validation looks at.
 
+    A photo that any of the datasets tests teaches nothing, nor does one that validation looks at or
+    a neighbour of it: neighbours show the same place.
+
     Raises:
         ExplorerError: nothing is left to learn from.
     """
@@ -98,24 +102,69 @@ class LabelledPhotos:
     def __init__(self, datasets: Sequence[Dataset] = ()):
         self.learned: list[tuple[Dataset, Example]] = []
         self.watched: list[tuple[Dataset, Example]] = []
+        self.skipped: dict[Path, str] = {}
+        tested = {_place(example) for dataset in datasets for example in dataset.test}
+        watched: set[Path] = set()
+        near: set[Path] = set()
         for dataset in datasets:
-            watched = thin(dataset.train, min(WATCHED, len(dataset.train) // 5))
-            names = {example.name for example in watched}
-            rest = [example for example in dataset.train if example.name not in names]
-            if not rest:
+            pool = [example for example in dataset.train if _place(example) not in tested]
+            count = min(WATCHED, len(pool) // 5)
+            for example in thin(pool, count) if count else []:
+                place = pool.index(example)
+                gap = GAP if len(pool) > 4 * GAP * count else 0
+                watched.add(_place(example))
+                near |= {_place(e) for e in pool[max(0, place - gap) : place + gap + 1]}
+        for dataset in datasets:
+            for example in dataset.train:
+                place = _place(example)
+                if place in watched:
+                    self.watched.append((dataset, example))
+                elif place not in near | tested:
+                    self.learned.append((dataset, example))
+            if not any(of is dataset for of, _ in self.learned):
                 raise ExplorerError(f"{dataset.root} has no labelled photo to learn from")
-            self.watched += [(dataset, example) for example in watched]
-            self.learned += [(dataset, example) for example in rest]
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
         return bool(self.learned)
 
-    def draw(self, rng: random.Random) -> tuple[Dataset, Example]:
-        """Return one to learn from."""
-        return rng.choice(self.learned)
+    def draw(
+        self, rng: random.Random, backbone, cache: FeatureCache, device: torch.device
+    ) -> LabelCase:
+        """Return one to learn from, in whole cells; an unreadable one is skipped and counted.
+
+        Raises:
+            ExplorerError: none can be read.
+        """
+        left = list(self.learned)
+        while left:
+            dataset, example = rng.choice(left)
+            case = self._read(dataset, example, backbone, cache, device, whole_cells=True)
+            if case is not None:
+                return case
+            left.remove((dataset, example))
+        raise ExplorerError(
+            f"none of the {len(self.learned)} labelled photos can be read; the first: "
+            f"{next(iter(self.skipped.values()))}"
+        )
 
     def watch(self, backbone, cache: FeatureCache, device: torch.device) -> Iterator[LabelCase]:
         """Yield those that validation looks at."""
         for dataset, example in self.watched:
-            yield label_case(backbone, dataset, example, cache, device)
+            case = self._read(dataset, example, backbone, cache, device)
+            if case is not None:
+                yield case
+
+    def _read(self, dataset: Dataset, example: Example, *where, **how) -> LabelCase | None:
+        if example.map_path in self.skipped:
+            return None
+        try:
+            return label_case(dataset, example, *where, **how)
+        except ExplorerError as error:
+            self.skipped[example.map_path] = str(error)
+            return None
+
+
+def _place(example: Example) -> Path:
+    """Return the photo's file, whichever maps it is listed with."""
+    return example.photo_path.resolve()

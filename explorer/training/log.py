@@ -70,7 +70,7 @@ class Progress:
 
 
 def plot(log: Path, out: Path) -> None:
-    """Draw the loss curve and the validation gains of a log into a PNG."""
+    """Draw the loss curve and the validation gains (and labels kept) of a log into a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -99,10 +99,17 @@ def plot(log: Path, out: Path) -> None:
             marker="o",
             ms=3,
             color=colour,
-            label=f"x{factor}",
+            label=f"cosine x{factor}",
+        )
+    kept = [
+        (row["step"], row["labels"] - row["labels_bilinear"]) for row in gains if "labels" in row
+    ]
+    if kept:
+        right.plot(
+            *zip(*kept, strict=True), marker="o", ms=3, color="tab:purple", label="labels kept"
         )
     right.axhline(0, color="grey", lw=0.8)
-    right.set(xlabel="step", ylabel="cosine over bilinear")
+    right.set(xlabel="step", ylabel="over bilinear")
     if gains:
-        right.legend()
+        right.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     figure.savefig(out)

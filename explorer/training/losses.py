@@ -34,13 +34,15 @@ def lead_loss(carried: Tensor, shares: Tensor, lead: float = 0.05, sharpness: fl
 
     Args:
         carried: (B, K, H, W) shares of labels that an upsampler's weights brought to the pixels.
-        shares: (B, K, H, W) of what is there: at most 1 in sum, 0 where nobody has drawn a label.
+        shares: (B, K, H, W) of what is there. Only pixels of which one label holds more than half
+            count.
         lead: how far the right label should be ahead.
         sharpness: of the bend from no loss to one that grows with what is missing.
     """
-    right = (carried * shares).sum(dim=1)
-    known = shares.sum(dim=1)
-    other = carried.masked_fill(shares > 0.5, float("-inf")).amax(dim=1)
+    sure = shares > 0.5
+    right = (carried * sure).sum(dim=1)
+    known = sure.any(dim=1)
+    other = carried.masked_fill(sure, float("-inf")).amax(dim=1)
     missing = F.softplus((other - right + lead) * sharpness) / sharpness
     return (missing * known).sum() / known.sum().clamp_min(1)
 

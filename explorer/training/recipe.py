@@ -18,13 +18,13 @@ class Recipe:
     ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all
     terms but the first run only each n-th step. ``guidance`` are the sides, in pixels, the guidance
     image is drawn from, repeated to weigh them. ``fine_size`` is the output and guidance side of
-    the terms grid_, image_, segment_ and cluster_consistency. They see the first ``fine_photos`` of
-    a process's batch: all cells, or with ``fine_density`` as many as fit ``fine_size`` at a number
-    of pixels per cell drawn from it (at use it is the stride), cut to a share of one side drawn
-    from ``fine_aspect``, as photos are not square and positions count in sides. ``init`` is the
-    sha256 of the weights the run started from. ``labelled`` are the folders of label maps, as
-    "dataset/maps", whose training photos label_consistency learns from, also ``fine_photos`` at a
-    time.
+    the terms grid_, image_, segment_, cluster_ and label_consistency. They see the first
+    ``fine_photos`` of a process's batch: all cells, or with ``fine_density`` as many as fit
+    ``fine_size`` at a number of pixels per cell drawn from it (at use it is the stride), cut to a
+    share of one side drawn from ``fine_aspect``, as photos are not square and positions count in
+    sides. ``init`` is the sha256 of the weights the run started from. ``labelled`` are the folders
+    of label maps, as "dataset/maps", whose training photos label_consistency learns from, also
+    ``fine_photos`` at a time.
 
     ``basis_scale`` multiplies the first values and the learning rate of AnyUp's filters:
     unit-length features give responses of about 0.001, so at the usual scale the softmax over the
@@ -174,6 +174,11 @@ def recipe(
     if made.steps < 1 or made.batch < 1 or not made.terms or not made.backbones:
         raise ExplorerError(
             "a run needs at least one step, one photo a batch, one term, one backbone"
+        )
+    if ("label_consistency" in dict(made.terms)) != bool(made.labelled):
+        raise ExplorerError(
+            "the term label_consistency needs labelled photos, and nothing else does: give both or "
+            "neither (--terms ...,label_consistency=60 --labelled FOLDER/MAPS,...)"
         )
     low, high = made.fine_aspect
     if not 0 < low <= high <= 1:

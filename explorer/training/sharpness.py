@@ -18,7 +18,7 @@ def label_cases(
 ) -> Iterator[LabelCase]:
     """Yield cases of the test split, longer side 448: ``photos`` of them, evenly spread."""
     for example in thin(dataset.test, photos):
-        yield label_case(backbone, dataset, example, cache, device)
+        yield label_case(dataset, example, backbone, cache, device)
 
 
 @torch.no_grad()
@@ -41,7 +41,7 @@ def label_scores(
     cases = label_cases(backbone, dataset, photos, cache, next(upsampler.parameters()).device)
     total = min(photos, len(dataset.test))
     found = labels_kept(upsampler, cases, ("bilinear", "jbu"), lambda done: progress(done, total))
-    return {"labelled_photos": total} | {key: round(value, 4) for key, value in found.items()}
+    return {key: round(value, 4) for key, value in found.items()}
 
 
 @torch.no_grad()
@@ -52,13 +52,18 @@ def labels_kept(
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, float]:
     """Return the share of labels that an upsampler keeps and those kept by the methods ``beside``,
-    averaged over photos; nothing without photos.
+    averaged over ``labelled_photos``; nothing without photos. A map without a label does not count.
     """
     methods = {"labels": upsampler} | {f"labels_{n}": UPSAMPLERS.create(n) for n in beside}
     found: dict[str, list[float]] = {key: [] for key in methods}
     for number, case in enumerate(cases, 1):
+        progress(number)
+        if not case.shares.any():
+            continue
         for key, method in methods.items():
             prepared = method.prepare(case.guidance, case.features, case.size)
             found[key].append(case.kept(prepared))
-        progress(number)
-    return {key: sum(each) / len(each) for key, each in found.items() if each}
+    seen = len(found["labels"])
+    if not seen:
+        return {}
+    return {"labelled_photos": seen} | {key: sum(each) / seen for key, each in found.items()}

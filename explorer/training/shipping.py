@@ -126,7 +126,8 @@ def ship(
             "paper": kind.paper,
             "origin": "trained here",
             "recipe": recipe,
-            "data": f"{photos} ImageNet photos (one per class, short side >= 320), {SPLIT_SEED=}",
+            "data": f"{photos} ImageNet photos (one per class, short side >= 320), {SPLIT_SEED=}"
+            + _labels_of(recipe),
             "steps": run["step"],
             "best_step": run["best_step"],
             "seconds": round(run["seconds"]),
@@ -137,3 +138,9 @@ def ship(
         | ({"notes": notes} if notes else {}),
     )
     return target
+
+
+def _labels_of(recipe: dict[str, Any]) -> str:
+    """Return what a card must add about drawn labels that were learned from."""
+    named = recipe.get("labelled")
+    return f"; labels of the training photos of {' and '.join(named)}" if named else ""

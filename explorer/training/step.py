@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer.core import ExplorerError
 from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import resize
 from explorer.training.boxes import Box
-from explorer.training.labelled import LabelCase, LabelledPhotos, label_case
+from explorer.training.labelled import LabelCase, LabelledPhotos
 from explorer.training.photos import PhotoFolder, View, stacked
 from explorer.training.recipe import Recipe
 
@@ -60,7 +59,7 @@ class Step:
         labelled: LabelledPhotos | None = None,
     ):
         self.recipe, self.backbone, self.cache, self.device = recipe, backbone, cache, device
-        self.labelled = labelled
+        self.labelled = labelled or LabelledPhotos()
         self.number = number
         self.rng = random.Random(f"{recipe.seed}:step:{number}")
         self.side = self.rng.choice(recipe.guidance)
@@ -115,17 +114,10 @@ class Step:
         return Box.draw(self.recipe, tuple(self.target.shape[-2:]), rng)
 
     def labelled_boxes(self) -> Iterator[LabelCase]:
-        """Yield boxes of labelled photos, as many as ``fine_photos``.
-
-        Raises:
-            ExplorerError: the run was given none.
-        """
-        if not self.labelled:
-            raise ExplorerError("label_consistency needs labelled photos: give --labelled")
+        """Yield boxes of labelled photos, as many as ``fine_photos``."""
         for place in range(self.recipe.fine_photos):
             rng = random.Random(f"{self.recipe.seed}:labels:{self.number}:{place}:{self.keys}")
-            example = self.labelled.draw(rng)
-            case = label_case(self.backbone, *example, self.cache, self.device, whole_cells=True)
+            case = self.labelled.draw(rng, self.backbone, self.cache, self.device)
             box = Box.draw(self.recipe, tuple(case.cells.shape[-2:]), rng)
             yield case.cut(box, mirrored=rng.random() < 0.5)
 

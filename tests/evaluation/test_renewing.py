@@ -73,7 +73,7 @@ def kept(tmp_path):
 def test_only_the_rows_measured_again_change(kept, tmp_path):
     later = written(tmp_path / "later", {"bilinear": 0.4 + 1e-8, "jafar": 0.5}, date="2026-03-04")
     before = json.loads(kept.read_text())
-    assert renew(kept, later) == ["Jafar"]
+    assert renew(kept, [later]) == ["Jafar"]
     after = json.loads(kept.read_text())
     scores = [r["cells"]["miou"]["mean"] for r in after["tables"][0]["rows"]]
     assert scores == [0.4, 0.5, 0.41]
@@ -91,7 +91,7 @@ def test_only_the_rows_measured_again_change(kept, tmp_path):
 def test_putting_in_again_says_so_once_and_new_methods_come_last(kept, tmp_path):
     for place, date in enumerate(("2026-03-04", "2026-05-06")):
         scores = {"bilinear": 0.4, "jafar": 0.5 + place, "anyup": 0.6}
-        assert renew(kept, written(tmp_path / date, scores, date=date)) == ["Jafar", "Anyup"]
+        assert renew(kept, [written(tmp_path / date, scores, date=date)]) == ["Jafar", "Anyup"]
     found = json.loads(kept.read_text())
     assert [r["key"] for r in found["tables"][0]["rows"]] == ["bilinear", "jafar", "jbu", "anyup"]
     assert [m["key"] for m in found["methods"]] == ["bilinear", "jafar", "jbu", "anyup"]
@@ -104,9 +104,9 @@ def test_putting_in_again_says_so_once_and_new_methods_come_last(kept, tmp_path)
     ("scores", "changes", "says"),
     [
         ({"bilinear": 0.41, "jafar": 0.5}, {}, "bilinear came out otherwise"),
-        ({"bilinear": 0.4, "jafar": 0.5}, {"settings": {"seeds": 3}}, "in its settings"),
-        ({"bilinear": 0.4, "jafar": 0.5}, {"data": {"folder": "street"}}, "in its data"),
-        ({"bilinear": 0.4, "jafar": 0.5}, {"title": "depth on rooms"}, "in its title"),
+        ({"bilinear": 0.4, "jafar": 0.5}, {"settings": {"seeds": 3}}, "another settings"),
+        ({"bilinear": 0.4, "jafar": 0.5}, {"data": {"folder": "street"}}, "another data"),
+        ({"bilinear": 0.4, "jafar": 0.5}, {"title": "depth on rooms"}, "another title"),
     ],
 )
 def test_another_run_is_refused_and_nothing_changes(kept, tmp_path, capsys, scores, changes, says):
@@ -120,9 +120,61 @@ def test_another_run_is_refused_and_nothing_changes(kept, tmp_path, capsys, scor
 def test_what_is_no_report_is_named(kept, tmp_path):
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "other.json").write_text("{}")
-    for name, says in (("broken", "cannot be read"), ("other", "no report"), ("gone", "cannot be")):
+    (tmp_path / "number.json").write_text("0")
+    for name, says in (
+        ("broken", "cannot be read"),
+        ("other", "no report"),
+        ("number", "no report"),
+        ("gone", "cannot be"),
+    ):
         with pytest.raises(ExplorerError, match=says):
-            renew(kept, tmp_path / f"{name}.json")
+            renew(kept, [tmp_path / f"{name}.json"])
+
+
+def edited(path, change):
+    found = json.loads(path.read_text())
+    change(found)
+    path.write_text(json.dumps(found))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda f: f["tables"][0]["rows"].pop(0), "no row of bilinear"),
+        (lambda f: f["tables"][0]["rows"].pop(1), "not in every table"),
+        (lambda f: f["methods"].pop(1), "no row beside bilinear's"),
+        (lambda f: f["tables"][0]["columns"].pop(), "other tables or columns"),
+        (lambda f: f["tables"][0]["columns"][0].update(new=1), "in a table"),
+        (lambda f: f["tables"][0].pop("rows"), "'rows'"),
+    ],
+)
+def test_reports_with_parts_missing_are_refused_before_anything_is_written(
+    kept, tmp_path, change, says
+):
+    good = written(tmp_path / "good", {"bilinear": 0.4, "jafar": 0.5})
+    bad = edited(written(tmp_path / "bad", {"bilinear": 0.4, "jafar": 0.5}), change)
+    before = kept.read_bytes()
+    with pytest.raises(ExplorerError, match=says):
+        renew(kept, [good, bad])
+    assert kept.read_bytes() == before
+
+
+def test_other_versions_are_told_and_other_checkpoints_of_a_method_keep_their_sentence(
+    kept, tmp_path
+):
+    other = "Jafar (own): measured in a later run (2026-02-02) with the same settings."
+    edited(kept, lambda f: f["intro"].append(other))
+    renew(kept, [written(tmp_path / "a", {"bilinear": 0.4, "jafar": 0.5}, versions={"torch": "9"})])
+    told = json.loads(kept.read_text())["intro"]
+    assert other in told and any("2026-01-02, with torch 9)" in line for line in told)
+
+
+def test_a_report_under_evaluates_own_names_keeps_them(tmp_path):
+    own = written(tmp_path / "own", {"bilinear": 0.4, "jafar": 0.3})
+    renew(own, [written(tmp_path / "later", {"bilinear": 0.4, "jafar": 0.5})])
+    assert sorted(p.name for p in own.parent.iterdir()) == ["chart.png", "report.json", "report.md"]
+    assert "(chart.png)" in (own.parent / "report.md").read_text()
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -1,6 +1,8 @@
 """Learning from labels somebody has drawn: which photos, which boxes of them, and what is asked."""
 
 import random
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,6 +22,7 @@ from explorer.training.loop import Places, Trainer, merit
 from explorer.training.losses import lead_loss
 from explorer.training.photos import photo_paths, split
 from explorer.training.recipe import recipe
+from explorer.training.sharpness import labels_kept
 from explorer.upsamplers import UPSAMPLERS
 
 CPU = torch.device("cpu")
@@ -53,6 +56,7 @@ def run_on(rooms, photos, backbone, folder, **changes):
         "lr": 2e-3,
         "fine_size": 48,
         "fine_density": (8,),
+        "labelled": ("rooms/labels",),
     }
     train, held_out = split(photo_paths(photos), 2)
     return Trainer(
@@ -65,27 +69,68 @@ def run_on(rooms, photos, backbone, folder, **changes):
         validate_every=6,
         validate_photos=1,
         quiet=True,
-        labelled=LabelledPhotos([open_dataset(rooms, "labels", "labels")] if rooms else []),
+        labelled=LabelledPhotos([open_dataset(rooms, "labels", "labels")]),
     )
 
 
-def test_who_is_tested_or_watched_teaches_nothing(rooms):
+@pytest.mark.parametrize("spread", [False, True])
+def test_who_is_tested_or_watched_teaches_nothing(rooms, monkeypatch, spread):
+    monkeypatch.setattr(labelled, "WATCHED", 1 if spread else 3)
+    monkeypatch.setattr(labelled, "GAP", 2)
     dataset = open_dataset(rooms, "labels", "labels")
-    photos = LabelledPhotos([dataset, dataset])
+    photos = LabelledPhotos([dataset])
     learned = {example.name for _, example in photos.learned}
     watched = {example.name for _, example in photos.watched}
     assert learned and watched and dataset.test
-    assert learned | watched == {example.name for example in dataset.train}
     assert not learned & watched
+    near = {f"{int(name) + far:02}" for name in watched for far in range(-2, 3)}
+    assert learned == {example.name for example in dataset.train} - (near if spread else watched)
     assert not (learned | watched) & {example.name for example in dataset.test}
-    rng = random.Random(0)
-    assert {photos.draw(rng)[1].name for _ in range(300)} == learned
     assert not LabelledPhotos()
+
+
+def test_a_photo_tested_with_one_folder_of_maps_teaches_with_none(rooms):
+    """Fewer maps are split elsewhere."""
+    (rooms / "labels2").mkdir()
+    for n in range(18):
+        shutil.copy(rooms / "labels" / f"{n:02}.png", rooms / "labels2")
+    both = [open_dataset(rooms, "labels", name) for name in ("labels", "labels2")]
+    photos = LabelledPhotos(both)
+    tested = {example.name for dataset in both for example in dataset.test}
+    learned = {example.name for _, example in photos.learned}
+    watched = {example.name for _, example in photos.watched}
+    assert not learned & tested and not learned & watched and not watched & tested
+
+
+def test_bad_maps_are_skipped_and_counted(rooms, photos, backbone, tmp_path):
+    for n in (0, 3, 4):
+        (rooms / "labels" / f"{n:02}.png").write_bytes(b"no picture")
+    Image.new("L", (128, 96), 255).save(rooms / "labels" / "05.png")
+    found = LabelledPhotos([open_dataset(rooms, "labels", "labels", "cityscapes19")])
+    where = (backbone, FeatureCache(None), CPU)
+    rng = random.Random(0)
+    drawn = [found.draw(rng, *where) for _ in range(60)]
+    list(found.watch(*where))
+    assert all(case.shares.shape[1] == 19 for case in drawn)
+    assert {path.stem for path in found.skipped} == {"00", "03", "04"}
+    found.learned = found.learned[:1]
+    with pytest.raises(ExplorerError, match="none of the 1 labelled photos can be read"):
+        found.draw(rng, *where)
+
+
+def test_maps_without_a_label_do_not_count(rooms, backbone):
+    dataset = open_dataset(rooms, "labels", "labels")
+    case = label_case(dataset, dataset.train[0], backbone, FeatureCache(None), CPU)
+    empty = replace(case, shares=torch.zeros_like(case.shares))
+    method = UPSAMPLERS.create("nearest")
+    found = labels_kept(method, [case, empty])
+    assert found == labels_kept(method, [case]) and found["labelled_photos"] == 1
+    assert labels_kept(method, [empty]) == {}
 
 
 def test_a_box_of_a_case_shows_the_same_places_at_its_density(rooms, backbone):
     dataset = open_dataset(rooms, "labels", "labels")
-    case = label_case(backbone, dataset, dataset.train[3], FeatureCache(None), CPU, True)
+    case = label_case(dataset, dataset.train[3], backbone, FeatureCache(None), CPU, True)
     assert case.guidance.shape == (1, 3, 96, 128) and case.cells.shape == (1, 2, 6, 8)
     assert torch.equal(case.shares.sum(dim=1)[0, 12:], torch.ones(84, 128))
     assert case.shares[0, :, :9].sum() == 0, "nobody has drawn a label there"
@@ -138,6 +183,21 @@ def test_the_loss_asks_the_right_label_to_lead_where_there_is_one():
     assert lead_loss(wrong, torch.zeros_like(shares)) == 0
 
 
+def test_pixels_of_which_no_label_holds_more_than_half_ask_for_nothing():
+    carried = torch.tensor([0.9, 0.05, 0.05]).view(1, 3, 1, 1).expand(1, 3, 2, 2).clone()
+    shares = torch.zeros(1, 3, 2, 2)
+    shares[0, :, 0, 0] = torch.tensor([0.5, 0, 0])  # the rest is unlabelled
+    shares[0, :, 0, 1] = torch.tensor([0.5, 0.25, 0.25])
+    carried.requires_grad_()
+    assert lead_loss(carried, shares) == 0
+    shares[0, :, 1, 0] = torch.tensor([0.0, 0.6, 0])
+    lead_loss(carried, shares).backward()
+    gradient = carried.grad[0]
+    assert gradient[1, 1, 0] < 0 < gradient[0, 1, 0]
+    gradient[:, 1, 0] = 0
+    assert not gradient.any()
+
+
 def test_a_run_learns_where_labels_lie_and_is_judged_by_it(rooms, photos, backbone, tmp_path):
     run = run_on(rooms, photos, backbone, tmp_path)
     run.run()
@@ -147,10 +207,21 @@ def test_a_run_learns_where_labels_lie_and_is_judged_by_it(rooms, photos, backbo
     found = [row for row in rows if "gain_x2" in row]
     assert len(found) == 2 and 0 < found[-1]["labels"] <= 1 and found[-1]["labels_bilinear"] > 0.9
     assert run.best == max(found, key=merit)
-    again = run_on(rooms, photos, backbone, tmp_path / "again")
-    again.recipe = run.recipe
-    one, two = again._train_step(), read_log(tmp_path / "jafar.log.jsonl")[0]
-    assert one == two
+
+
+def test_a_killed_run_with_labels_goes_on_with_the_same_curve(rooms, photos, backbone, tmp_path):
+    run_on(rooms, photos, backbone, tmp_path / "whole", steps=4).run()
+    cut = run_on(rooms, photos, backbone, tmp_path / "cut", steps=4)
+    cut.save_seconds = 0
+    step, steps = cut._train_step, iter(range(2))
+    cut._train_step = lambda: step() if next(steps, None) is not None else 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        cut.run()
+    run_on(rooms, photos, backbone, tmp_path / "cut", steps=4).run()
+    one, two = (read_log(tmp_path / name / "jafar.log.jsonl") for name in ("whole", "cut"))
+    assert [row["loss"] for row in one if "loss" in row] == [
+        row["loss"] for row in two if "loss" in row
+    ]
 
 
 def test_labels_kept_count_in_what_is_best():
@@ -160,9 +231,12 @@ def test_labels_kept_count_in_what_is_best():
     assert merit(worse) < merit(row) < merit(better)
 
 
-def test_without_labelled_photos_the_term_says_what_is_missing(photos, backbone, tmp_path):
-    with pytest.raises(ExplorerError, match="give --labelled"):
-        run_on(None, photos, backbone, tmp_path)._train_step()
+@pytest.mark.parametrize(
+    "changes", [{"labelled": ()}, {"terms": (("views", 1.0),)}], ids=["no photos", "no term"]
+)
+def test_labelled_photos_and_their_term_come_together(rooms, photos, backbone, tmp_path, changes):
+    with pytest.raises(ExplorerError, match="give both or neither"):
+        run_on(rooms, photos, backbone, tmp_path, **changes)
 
 
 def test_nothing_left_to_learn_from(rooms):
@@ -185,6 +259,9 @@ def test_the_command_line_names_folders_of_label_maps(rooms, photos, tmp_path, c
     assert tuple(saved["labelled"]) == ("rooms/labels",)
     assert main((common + str(rooms / "labels99")).split()) == 2
     assert "has no folder labels99/" in capsys.readouterr().err
+    for wrong in (rooms, "labels", f"{rooms}/labels,"):
+        assert main((common + str(wrong)).split()) == 2
+        assert "--labelled takes FOLDER/MAPS" in capsys.readouterr().err
 
 
 def test_kept_counts_labelled_pixels_only():

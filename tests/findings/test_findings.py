@@ -32,7 +32,7 @@ from explorer.findings.passages import Code, Fold, Grid, Heading, Words, plain
 from explorer.findings.published import PUBLISHED, SEGMENTATION, across_papers, like_for_like
 from explorer.findings.results import MAKE_ONE, cell_text, read_report, shipped_reports
 from explorer.loading import load_upsampler
-from explorer.training import sharpness, validation
+from explorer.training import labelled, validation
 from explorer.training.photos import photo_paths, split
 from explorer.upsamplers import UPSAMPLERS
 
@@ -300,7 +300,7 @@ def test_the_claim_on_training_is_filled_by_what_the_bench_wrote(tmp_path, capsy
 def _labelled_blocks(folder, monkeypatch, bench: str) -> list[str]:
     """Draw photos of coloured blocks with their labels; return the bench's command for them."""
     monkeypatch.setattr(validation, "SIDE", 128)
-    monkeypatch.setattr(sharpness, "SIDE", 128)
+    monkeypatch.setattr(labelled, "SIDE", 128)
     rng = np.random.default_rng(0)
     for name in ("images", "labels", "bench"):
         (folder / name).mkdir()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 ROWS = [
     [cell.strip() for cell in line.strip("|\n ").split("|")]
     for line in (ROOT / "docs" / "training.md").read_text(encoding="utf-8").splitlines()
-    if re.match(r"\| \w+_efficientnet_lite\d? \| efficientnet", line)
+    if re.match(r"\| \w+_efficientnet_lite\w* \| efficientnet", line)
 ]
 
 

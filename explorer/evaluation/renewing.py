@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -103,11 +104,15 @@ def _put(facts: dict[str, Any], tables: list[Table], path: Path) -> list[str]:
     apart = max(_apart(*pair, path) for pair in zip(tables, fresh, strict=True))
     for table, later in zip(tables, fresh, strict=True):
         rows = [row for row in later.rows if row.key in keys]
-        table.rows[:] = _replaced(table.rows, rows, lambda row: row.key)
-        table.details.update({k: v for k, v in later.details.items() if k in keys})
+        table.rows[:] = _replaced(table.rows, rows, lambda row: (row.key, row.control))
+        details = table.details | {k: v for k, v in later.details.items() if k in keys}
+        table.details.clear()
+        table.details.update({r.key: details[r.key] for r in table.rows if r.key in details})
     before = {method["key"]: method for method in facts["methods"]}
     starts = {_called(m) + LATER for key, m in before.items() if key in keys}
-    facts["methods"] = _replaced(facts["methods"], measured, lambda method: method["key"])
+    facts["methods"] = _replaced(
+        facts["methods"], measured, lambda method: (method["key"], method["control"])
+    )
     facts["intro"] = [line for line in facts["intro"] if not line.startswith(tuple(starts))]
     others = {k: v for k, v in new["versions"].items() if facts["versions"].get(k) != v}
     among = ", ".join(f"{name} {value}" for name, value in others.items())
@@ -134,10 +139,14 @@ def _apart(table: Table, later: Table, path: Path) -> float:
     return far
 
 
-def _replaced(kept: list, fresh: list, key) -> list:
-    """Return the kept items with fresh ones in their places, and new ones at the end."""
-    news = {key(item): item for item in fresh}
-    return [news.pop(key(item), item) for item in kept] + list(news.values())
+def _replaced(kept: list, fresh: list, named: Callable[[Any], tuple[str, bool]]) -> list:
+    """Return the kept items with fresh ones in their places, new ones before the controls.
+
+    ``named`` gives an item's key and whether it is a control.
+    """
+    news = {named(item)[0]: item for item in fresh}
+    items = [news.pop(named(item)[0], item) for item in kept] + list(news.values())
+    return sorted(items, key=lambda item: named(item)[1])
 
 
 def _called(method: dict[str, Any]) -> str:

@@ -88,13 +88,15 @@ def test_only_the_rows_measured_again_change(kept, tmp_path):
     assert read_report(kept).tables[0]["rows"][1]["cells"]["miou"]["mean"] == 0.5
 
 
-def test_putting_in_again_says_so_once_and_new_methods_come_last(kept, tmp_path):
+def test_putting_in_again_says_so_once_and_new_methods_come_before_controls(kept, tmp_path):
     for place, date in enumerate(("2026-03-04", "2026-05-06")):
         scores = {"bilinear": 0.4, "jafar": 0.5 + place, "anyup": 0.6}
         assert renew(kept, [written(tmp_path / date, scores, date=date)]) == ["Jafar", "Anyup"]
     found = json.loads(kept.read_text())
-    assert [r["key"] for r in found["tables"][0]["rows"]] == ["bilinear", "jafar", "jbu", "anyup"]
-    assert [m["key"] for m in found["methods"]] == ["bilinear", "jafar", "jbu", "anyup"]
+    assert [r["key"] for r in found["tables"][0]["rows"]] == ["bilinear", "jafar", "anyup", "jbu"]
+    assert [m["key"] for m in found["methods"]] == ["bilinear", "jafar", "anyup", "jbu"]
+    text = kept.with_suffix(".md").read_text()
+    assert text.index("| Anyup | 60.0 |") < text.index("| Jbu | 41.0 |"), "also class by class"
     told = [line for line in found["intro"] if "later run" in line]
     assert len(told) == 2 and all("2026-05-06" in line for line in told)
     assert found["command"].count("evaluate bilinear jafar anyup") == 1

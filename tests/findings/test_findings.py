@@ -156,9 +156,11 @@ def test_shipped_cards_are_read():
     found = known()
     assert found.cards and not found.faults
     texts = text_of([*claims_passages(found), *guide_passages(found)])
-    for path in (ROOT / "checkpoints").glob("*.json"):
+    paths = list((ROOT / "checkpoints").glob("*.json"))
+    for path in paths:
         shipped = json.loads(path.read_text())
-        if shipped["method"] in ("anyup", "jafar"):
+        beside = any(path.stem.startswith(f"{other.stem}_") for other in paths)  # not the default
+        if shipped["method"] in ("anyup", "jafar") and not beside:
             for scores in shipped["scores"].values():
                 gains = [f"{scores[f'gain_x{factor}']:+.4f}" for factor in (2, 4)]
                 assert " / ".join(gains) in texts

@@ -212,6 +212,12 @@ def test_a_file_put_by_hand_is_found_by_name_only_if_that_is_clear(places):
     assert found == ["loftup_clip", "naf_release"]
 
 
+def test_of_two_trained_here_the_plainly_named_one_is_the_default():
+    """What learned from drawn labels lies beside it and is chosen by name."""
+    names = [row.name for row in hub.find("jafar", "efficientnet_lite0")]
+    assert names[:2] == ["jafar_efficientnet_lite0", "jafar_efficientnet_lite0_labels"]
+
+
 def test_not_built_methods_are_marked():
     rows = hub.mark_built(CHECKPOINTS, ("anyup", "jafar"))
     assert {row.method for row in rows if not row.built} >= {"loftup", "naf"}

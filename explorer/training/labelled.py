@@ -31,7 +31,7 @@ class LabelCase:
 
     ``guidance`` (1, 3, H, W); ``features`` (1, C, h, w); ``cells`` (1, K, h, w), the share of each
     label in every coarse cell; ``shares`` (1, K, H, W), the same of every pixel: one of them is 1,
-    or none where nobody has drawn a label.
+    or none where nobody has drawn a label, but for boxes cut at fewer pixels per cell.
     """
 
     guidance: Tensor
@@ -114,12 +114,13 @@ class LabelledPhotos:
                 gap = GAP if len(pool) > 4 * GAP * count else 0
                 watched.add(_place(example))
                 near |= {_place(e) for e in pool[max(0, place - gap) : place + gap + 1]}
+        kept_out = near | tested
         for dataset in datasets:
             for example in dataset.train:
                 place = _place(example)
                 if place in watched:
                     self.watched.append((dataset, example))
-                elif place not in near | tested:
+                elif place not in kept_out:
                     self.learned.append((dataset, example))
             if not any(of is dataset for of, _ in self.learned):
                 raise ExplorerError(f"{dataset.root} has no labelled photo to learn from")

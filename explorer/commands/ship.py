@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         found,
         scored,
         width,
-        len(train),
+        f"{len(train)} photos of {args.data.resolve().name}",
         args.notes,
     )
     print(f"wrote {target}")

@@ -40,15 +40,14 @@ def read_run(out: Path) -> dict[str, Any]:
         state = torch.load(places.resume, map_location="cpu", weights_only=True)
         found = {key: state[key] for key in ("recipe", "step", "seconds")}
         found["options"] = dict(state["recipe"]["options"])
-        versions = {library: version(library) for library in LIBRARIES}
-        made = {"versions": {"python": platform.python_version()} | versions}
+        made = {"versions": versions_here()}
         return found | {"best_step": state["best"]["step"] + 1, "made": made}
     if not places.out.with_suffix(".json").is_file():
         raise WeightsError(
             f"{places.resume} is missing, and so is a card: the run has not been trained here"
         )
     card = read_card(places.out)
-    kept = {key: card[key] for key in ("versions", "data", "notes") if key in card}
+    kept = {key: card[key] for key in ("versions", "data", "notes") if card.get(key)}
     return {
         "recipe": card["recipe"],
         "options": card["options"],
@@ -57,6 +56,12 @@ def read_run(out: Path) -> dict[str, Any]:
         "best_step": card["best_step"],
         "made": kept,
     }
+
+
+def versions_here() -> dict[str, str]:
+    """Return the versions of Python and of the libraries a training depends on."""
+    found = {library: version(library) for library in LIBRARIES}
+    return {"python": platform.python_version()} | found
 
 
 def scores(
@@ -101,43 +106,52 @@ def ship(
     run: dict[str, Any],
     scored: dict[str, dict[str, float]],
     channels: int | None,
-    photos: int,
+    data: str,
     notes: str = "",
 ) -> Path:
-    """Copy the weights to ``folder/name.safetensors`` and write the card beside them."""
-    recipe = run["recipe"]
-    kind = UPSAMPLERS.get(recipe["method"])
-    names = [backbone.partition(":") for backbone in recipe["backbones"]]
+    """Copy the weights to ``folder/name.safetensors`` and write the card beside them; ``data`` says
+    which photos, and how many, were trained on.
+    """
     target = folder / f"{name}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     if not (target.exists() and target.samefile(out)):
         shutil.copyfile(out, target)
-    write_card(
-        target,
-        {
-            "method": recipe["method"],
-            "backbone": "any" if kind.agnostic else names[0][0],
-            "stage": None if kind.agnostic or not names[0][2] else names[0][2],
-            "trained_on": sorted({base for base, _, _ in names}),
-            "channels": None if kind.agnostic else channels,
-            "options": run["options"],
-            "statistics": "imagenet",
-            "licence": LICENCE,
-            "paper": kind.paper,
-            "origin": "trained here",
-            "recipe": recipe,
-            "data": f"{photos} ImageNet photos (one per class, short side >= 320), {SPLIT_SEED=}"
-            + _labels_of(recipe),
-            "steps": run["step"],
-            "best_step": run["best_step"],
-            "seconds": round(run["seconds"]),
-            "seed": recipe["seed"],
-            "scores": scored,
-        }
-        | run["made"]
-        | ({"notes": notes} if notes else {}),
-    )
+    data = f"{data}, {SPLIT_SEED=}{_labels_of(run['recipe'])}"
+    noted = {"notes": notes} if notes else {}
+    write_run_card(target, run, scored, channels, {"data": data} | run["made"] | noted)
     return target
+
+
+def write_run_card(
+    weights: Path,
+    run: dict[str, Any],
+    scored: dict[str, dict[str, float]],
+    channels: int | None,
+    more: dict[str, Any],
+) -> None:
+    """Write the card of a run's weights; ``more`` are its data, versions and what else there is."""
+    recipe = run["recipe"]
+    kind = UPSAMPLERS.get(recipe["method"])
+    names = [backbone.partition(":") for backbone in recipe["backbones"]]
+    card = {
+        "method": recipe["method"],
+        "backbone": "any" if kind.agnostic else names[0][0],
+        "stage": None if kind.agnostic or not names[0][2] else names[0][2],
+        "trained_on": sorted({base for base, _, _ in names}),
+        "channels": None if kind.agnostic else channels,
+        "options": run["options"],
+        "statistics": "imagenet",
+        "licence": LICENCE,
+        "paper": kind.paper,
+        "origin": "trained here",
+        "recipe": recipe,
+        "steps": run["step"],
+        "best_step": run["best_step"],
+        "seconds": round(run["seconds"]),
+        "seed": recipe["seed"],
+        "scores": scored,
+    }
+    write_card(weights, card | more)
 
 
 def _labels_of(recipe: dict[str, Any]) -> str:

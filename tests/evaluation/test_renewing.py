@@ -106,6 +106,7 @@ def test_putting_in_again_says_so_once_and_new_methods_come_before_controls(kept
     ("scores", "changes", "says"),
     [
         ({"bilinear": 0.41, "jafar": 0.5}, {}, "bilinear came out otherwise"),
+        ({"bilinear": 0.40002, "jafar": 0.5}, {}, "bilinear came out otherwise"),
         ({"bilinear": 0.4, "jafar": 0.5}, {"settings": {"seeds": 3}}, "another settings"),
         ({"bilinear": 0.4, "jafar": 0.5}, {"data": {"folder": "street"}}, "another data"),
         ({"bilinear": 0.4, "jafar": 0.5}, {"title": "depth on rooms"}, "another title"),

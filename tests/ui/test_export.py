@@ -386,6 +386,7 @@ def close(found, wanted):
 
 @pytest.mark.browser
 def test_draw_a_box_and_download_every_kind_of_file(page, tmp_path):
+    quiet(page)
     assert "automatic: method comparison" in page.inner_text("#export-status")
     boxes = page.locator("#export-boxes .ex-box")
     assert boxes.count() == 2

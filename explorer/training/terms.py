@@ -188,8 +188,8 @@ def label_consistency(objective: Objective, step: Step) -> Tensor:
     """The share of each label of a labelled photo in every cell, upsampled with the weights that
     carry features, against the labels: by how much the right one leads. Masks as teachers are
     LoftUp's idea (2504.14032); ours asks only where a pixel reads, not what features are there.
+    Of FeatUp it asks the spatial map alone, before its channels are mixed.
     """
-    _must_be_convex(objective)
     total = []
     for case in step.labelled_boxes():
         resampler = objective.upsampler.prepare(case.guidance, case.features, case.size)
@@ -299,8 +299,8 @@ def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
 def _must_be_convex(objective: Objective) -> None:
     if not objective.upsampler.convex:
         raise ExplorerError(
-            "grid_, image_, segment_, cluster_ and label_consistency need weights that every "
-            "channel shares: jafar's or anyup's"
+            "grid_, image_, segment_ and cluster_consistency need weights that every channel "
+            "shares: jafar's or anyup's"
         )
 
 

@@ -43,7 +43,7 @@ def rooms(tmp_path, monkeypatch):
     return tmp_path / "rooms"
 
 
-def run_on(rooms, photos, backbone, folder, **changes):
+def run_on(rooms, photos, backbone, folder, method="jafar", **changes):
     settings = {
         "backbones": ("efficientnet_lite0:blocks.4",),
         "options": (("qk_dim", 16),),
@@ -60,11 +60,11 @@ def run_on(rooms, photos, backbone, folder, **changes):
     }
     train, held_out = split(photo_paths(photos), 2)
     return Trainer(
-        recipe("jafar", "small", **(settings | changes)),
+        recipe(method, "small", **(settings | changes)),
         [backbone],
         train,
         held_out,
-        Places(folder / "jafar.safetensors", folder / "cache"),
+        Places(folder / f"{method}.safetensors", folder / "cache"),
         cpu=True,
         validate_every=6,
         validate_photos=1,
@@ -207,6 +207,21 @@ def test_a_run_learns_where_labels_lie_and_is_judged_by_it(rooms, photos, backbo
     found = [row for row in rows if "gain_x2" in row]
     assert len(found) == 2 and 0 < found[-1]["labels"] <= 1 and found[-1]["labels_bilinear"] > 0.9
     assert run.best == max(found, key=merit)
+
+
+def test_featup_learns_from_labels_where_to_read_not_how_to_mix(rooms, photos, backbone, tmp_path):
+    run = run_on(rooms, photos, backbone, tmp_path, "featup", options=())
+    before = {name: value.clone() for name, value in run.upsampler.named_parameters()}
+    run.run()
+    lost = [
+        row["label_consistency"]
+        for row in read_log(tmp_path / "featup.log.jsonl")
+        if "label_consistency" in row
+    ]
+    assert len(lost) == 12 and sum(lost[-4:]) < 0.8 * sum(lost[:4])
+    moved = {n for n, v in run.upsampler.named_parameters() if not torch.equal(v, before[n])}
+    assert {f"up{n}.sigma_spatial" for n in (1, 2, 3, 4)} <= moved
+    assert not any(name.startswith("fixup_proj") for name in moved)
 
 
 def test_a_killed_run_with_labels_goes_on_with_the_same_curve(rooms, photos, backbone, tmp_path):

@@ -197,6 +197,17 @@ def label_consistency(objective: Objective, step: Step) -> Tensor:
     return torch.stack(total).mean()
 
 
+@TERMS.register("constant_consistency")
+def constant_consistency(objective: Objective, step: Step) -> Tensor:
+    """A map of ones, upsampled at the density of use, against ones: mean squared error. Ours, for
+    FeatUp, whose kernels need not sum to one: neither a cosine nor which label leads tells how
+    large features are, and squared errors are least with small ones; a probe asks for their size.
+    """
+    photo, features = _fine_views(step)
+    resampler = objective.upsampler.prepare(photo, features, tuple(photo.shape[-2:]))
+    return (resampler.apply(torch.ones_like(features[:, :1])) - 1).square().mean()
+
+
 @TERMS.register("multiview")
 def multiview(objective: Objective, step: Step) -> Tensor:
     """Upsampled features, jittered and brought down again, against features of the jittered image
@@ -271,10 +282,7 @@ def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
         S, T), the truth of the latter three; ``inside`` (B, S, T), where the clusters count.
     """
     _must_be_convex(objective)
-    box = step.fine_box()
-    stride = step.images.shape[-1] // step.target.shape[-1]
-    photo = resize(box.of(step.images[: step.recipe.fine_photos], stride), box.size)
-    features = box.of(step.target[: len(photo)])
+    photo, features = _fine_views(step)
     found = {"photo": photo}
     parts = {"features": features, "colours": F.adaptive_avg_pool2d(photo, features.shape[-2:])}
     names, cells = dict(step.recipe.terms), features.shape[-2:].numel()
@@ -294,6 +302,16 @@ def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
     made = resampler.apply(torch.cat(list(parts.values()), dim=1))
     widths = [part.shape[1] for part in parts.values()]
     return found | dict(zip(parts, made.split(widths, dim=1), strict=True))
+
+
+def _fine_views(step: Step) -> tuple[Tensor, Tensor]:
+    """Return the first photos (B, 3, S, T) and their features (B, C, h, w), cut to the step's box
+    at its pixel density.
+    """
+    box = step.fine_box()
+    stride = step.images.shape[-1] // step.target.shape[-1]
+    photo = resize(box.of(step.images[: step.recipe.fine_photos], stride), box.size)
+    return photo, box.of(step.target[: len(photo)])
 
 
 def _must_be_convex(objective: Objective) -> None:

@@ -276,6 +276,37 @@ def test_multiview_is_in_units_of_the_features_however_large_they_are(
     assert large == pytest.approx(plain, rel=1e-3)
 
 
+def test_constant_consistency_brings_featups_kernels_to_sum_to_one(photos, backbone, tmp_path):
+    """What is drawn and probed has the features' size then; jafar's rows sum to one anyway."""
+    changes = {"terms": (("constant_consistency", 1.0),), "every": 1, "lr": 3e-3}
+    whole = {"fine_size": 64, "fine_density": (), "fine_aspect": (1.0, 1.0)}
+    lost = {}
+    for method in ("featup", "jafar"):
+        run = trainer(photos, backbone, tmp_path, method, **changes, **whole)
+        run.objective.eval()
+        at = (run.recipe, backbone, run.folder, run.cache, run.sampler(0), 0)
+        step = loop.Step(*at, torch.device("cpu"))
+        with torch.no_grad():
+            lost[method] = run.objective(step)["constant_consistency"].item()
+            if method == "featup":
+                torch.nn.init.zeros_(run.upsampler.fixup_proj[1].weight)
+                torch.nn.init.zeros_(run.upsampler.fixup_proj[1].bias)
+                photo = resize(step.images[: run.recipe.fine_photos], (64, 64))
+                ones = torch.ones(len(photo), 112, *step.target.shape[-2:])
+                made = run.upsampler(photo, ones, (64, 64))
+                wanted = (made - 1).square().mean().item()
+    assert lost["featup"] == pytest.approx(wanted, rel=1e-4) and wanted > 1e-4
+    assert lost["jafar"] < 1e-9
+    run = trainer(photos, backbone, tmp_path / "run", "featup", steps=12, **changes, **whole)
+    run.run()
+    found = [
+        row["constant_consistency"]
+        for row in read_log(tmp_path / "run" / "featup.log.jsonl")
+        if "constant_consistency" in row
+    ]
+    assert len(found) == 12 and sum(found[-4:]) < 0.5 * sum(found[:4])
+
+
 def test_the_terms_at_the_density_of_use_see_many_shapes_and_densities(photos, backbone, tmp_path):
     terms = (("grid_consistency", 1.0), ("segment_consistency", 1.0))
     dense = {"fine_size": 64, "fine_density": (4, 16), "fine_aspect": (0.5, 1.0)}

@@ -18,10 +18,10 @@ class Recipe:
     ``terms`` maps a loss term (see ``explorer.training.terms``) to its weight; ``every`` lets all
     terms but the first run only each n-th step. ``guidance`` are the sides, in pixels, the guidance
     image is drawn from, repeated to weigh them. ``fine_size`` is the output and guidance side of
-    the terms grid_, image_, segment_, cluster_, label_ and constant_consistency. They see the first
-    ``fine_photos`` of a process's batch: all cells, or with ``fine_density`` as many as fit
-    ``fine_size`` at a number of pixels per cell drawn from it (at use it is the stride), cut to a
-    share of one side drawn from ``fine_aspect``, as photos are not square and positions count in
+    the terms grid_, image_, segment_, cluster_, label_, constant_ and noise_consistency. They see
+    the first ``fine_photos`` of a process's batch: all cells, or with ``fine_density`` as many as
+    fit ``fine_size`` at a number of pixels per cell drawn from it (at use it is the stride), cut to
+    a share of one side drawn from ``fine_aspect``, as photos are not square and positions count in
     sides. ``init`` is the sha256 of the weights the run started from. ``labelled`` are the folders
     of label maps, as "dataset/maps", whose training photos label_consistency learns from, also
     ``fine_photos`` at a time.

@@ -28,6 +28,7 @@ PAD = 20
 SEGMENTS = (16, 32, 64)  # of a whole grid
 FEWEST_SEGMENTS = 8  # two or three would follow colours alone
 CELLS_PER_CLUSTER = 64
+NOISES = 8  # maps of noise per photo
 
 
 class Objective(nn.Module):
@@ -203,9 +204,17 @@ def constant_consistency(objective: Objective, step: Step) -> Tensor:
     FeatUp, whose kernels need not sum to one: neither a cosine nor which label leads tells how
     large features are, and squared errors are least with small ones; a probe asks for their size.
     """
-    photo, features = _fine_views(step)
-    resampler = objective.upsampler.prepare(photo, features, tuple(photo.shape[-2:]))
-    return (resampler.apply(torch.ones_like(features[:, :1])) - 1).square().mean()
+    return (_plain(objective, step)[:, :1] - 1).square().mean()
+
+
+@TERMS.register("noise_consistency")
+def noise_consistency(objective: Objective, step: Step) -> Tensor:
+    """Noise, independent in every cell and of unit variance, upsampled at the density of use,
+    against none: mean squared error, on average a pixel's sum of squared weights. Ours, for FeatUp,
+    whose kernels may be negative: to sharpen labels they learn to amplify what differs from cell to
+    cell, and a probe sees noise for it.
+    """
+    return _plain(objective, step)[:, 1:].square().mean()
 
 
 @TERMS.register("multiview")
@@ -302,6 +311,19 @@ def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
     made = resampler.apply(torch.cat(list(parts.values()), dim=1))
     widths = [part.shape[1] for part in parts.values()]
     return found | dict(zip(parts, made.split(widths, dim=1), strict=True))
+
+
+def _plain(objective: Objective, step: Step) -> Tensor:
+    """Return a map of ones and ``NOISES`` maps of noise, upsampled: (B, 1 + NOISES, S, T)."""
+
+    def make() -> Tensor:
+        photo, features = _fine_views(step)
+        resampler = objective.upsampler.prepare(photo, features, tuple(photo.shape[-2:]))
+        shape = (len(features), NOISES, *features.shape[-2:])
+        noise = torch.randn(shape, generator=step.generator("noise")).to(features)
+        return resampler.apply(torch.cat([torch.ones_like(noise[:, :1]), noise], dim=1))
+
+    return objective.kept("plain", make)
 
 
 def _fine_views(step: Step) -> tuple[Tensor, Tensor]:

@@ -307,6 +307,43 @@ def test_constant_consistency_brings_featups_kernels_to_sum_to_one(photos, backb
     assert len(found) == 12 and sum(found[-4:]) < 0.5 * sum(found[:4])
 
 
+@pytest.mark.parametrize("method", ["featup", "jafar"])
+def test_noise_consistency_is_a_pixels_sum_of_squared_weights(
+    photos, backbone, tmp_path, monkeypatch, method
+):
+    monkeypatch.setattr(terms, "NOISES", 512)
+    changes = {"terms": (("noise_consistency", 1.0),), "every": 1, "fine_size": 32}
+    run = trainer(photos, backbone, tmp_path, method, **changes)
+    run.objective.eval()
+    at = (run.recipe, backbone, run.folder, run.cache, run.sampler(0), 0)
+    step = loop.Step(*at, torch.device("cpu"))
+    with torch.no_grad():
+        found = run.objective(step)["noise_consistency"].item()
+        photo = resize(step.images[: run.recipe.fine_photos], (32, 32))
+        resampler = run.upsampler.prepare(photo, step.target[: len(photo)], (32, 32))
+        squares = [
+            resampler.stencil(row, col, batch).square().sum()
+            for batch in range(len(photo))
+            for row in range(32)
+            for col in range(32)
+        ]
+    assert found == pytest.approx(torch.stack(squares).mean().item(), rel=0.1)
+
+
+def test_noise_consistency_teaches_featup_to_average(photos, backbone, tmp_path):
+    """Beside constant_consistency, or shrinking all features would do."""
+    both = (("constant_consistency", 1.0), ("noise_consistency", 1.0))
+    whole = {"fine_size": 64, "fine_density": (), "fine_aspect": (1.0, 1.0)}
+    run = trainer(
+        photos, backbone, tmp_path, "featup", terms=both, every=1, lr=3e-3, steps=12, **whole
+    )
+    run.run()
+    rows = [row for row in read_log(tmp_path / "featup.log.jsonl") if "loss" in row]
+    sums = [1 - row["constant_consistency"] ** 0.5 for row in rows]  # of the weights, about
+    ratio = [row["noise_consistency"] / of**2 for row, of in zip(rows, sums, strict=True)]
+    assert len(rows) == 12 and sum(ratio[-4:]) < 0.8 * sum(ratio[:4])
+
+
 def test_the_terms_at_the_density_of_use_see_many_shapes_and_densities(photos, backbone, tmp_path):
     terms = (("grid_consistency", 1.0), ("segment_consistency", 1.0))
     dense = {"fine_size": 64, "fine_density": (4, 16), "fine_aspect": (0.5, 1.0)}

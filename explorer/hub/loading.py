@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from explorer.core import WeightsError
@@ -15,7 +13,7 @@ from explorer.hub import fetch, lock
 from explorer.hub.cards import read_card, row_of, write_card
 from explorer.hub.catalogue import checkpoint
 from explorer.hub.network import Progress
-from explorer.hub.places import converted_folder, digest
+from explorer.hub.places import converted_folder, digest, write_weights
 from explorer.hub.published import CHECKPOINTS
 from explorer.hub.resolution import is_path, local_place, resolve
 from explorer.hub.rows import CONVERTED, Checkpoint
@@ -117,13 +115,7 @@ def convert(
     state = read_state(path, published.transform)
     target = out or converted_folder()
     target = target if target.suffix == ".safetensors" else target / f"{row.name}.safetensors"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        save_file({k: v.contiguous() for k, v in state.items()}, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_weights(target, state)
     write_card(target, converted_card(published, path, seen))
     return target
 

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save
+from torch import Tensor
+
 _DIGESTS: dict[tuple[str, int, int, int], str] = {}
 
 
@@ -67,3 +70,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content`` as sorted, indented JSON, atomically."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_atomically(path, (text + "\n").encode())
+
+
+def write_weights(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write safetensors atomically, and readable for all: ``save_file`` makes them the owner's."""
+    write_atomically(path, save({name: x.contiguous() for name, x in tensors.items()}))

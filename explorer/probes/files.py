@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from safetensors.torch import save_file
 
 from explorer.core import ExplorerError, WeightsError
 from explorer.datasets import CLASS_SETS, ClassSet
 from explorer.datasets.classes import numbered
 from explorer.hub import Checkpoint, checkpoints, load, write_card
+from explorer.hub.places import write_weights
 from explorer.probes.base import PROBES, Probe
 from explorer.probes.published import read_layout, wanted_stage
 
@@ -111,13 +109,9 @@ def save_probe(probe: Probe, path: Path | str, card: Mapping[str, Any]) -> Path:
         options["span"] = list(probe.span)
     if probe.usual_confidence is not None:
         options["usual_confidence"] = probe.usual_confidence
-    part = path.with_suffix(".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"weight": probe.weight.contiguous(), "bias": probe.bias.contiguous()}, part)
-        os.replace(part, path)
+        write_weights(path, {"weight": probe.weight, "bias": probe.bias})
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ExplorerError(f"{path} cannot be written: {error}") from None
     filled = {
         "method": probe.kind,

@@ -13,10 +13,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from explorer.core import ExplorerError, WeightsError
 from explorer.feature_cache import FeatureCache
+from explorer.hub.places import write_weights
 from explorer.training.labelled import LabelledPhotos
 from explorer.training.log import Progress, RunLog, plot
 from explorer.training.optimiser import enlarge, make_optimiser, pace
@@ -289,13 +290,9 @@ def comparable(recipe: dict) -> dict:
 
 def atomic_weights(state: dict[str, torch.Tensor], path: Path) -> None:
     """Write safetensors so that the file is either the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
     try:
-        save_file({k: v.contiguous() for k, v in state.items()}, part)
-        os.replace(part, path)
+        write_weights(path, state)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ExplorerError(f"{path} cannot be written: {error}") from None
 
 

@@ -11,12 +11,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from explorer import hub
 from explorer.core import UnknownNameError, WeightsError
 from explorer.hub import CHECKPOINTS, Checkpoint, lock
 from explorer.hub.cards import card_text
+from explorer.hub.places import write_weights
 from explorer.hub.resolution import local_place
 
 CARD = {
@@ -251,3 +252,21 @@ def test_a_converted_copy_must_come_from_the_pinned_file(places):
         hub.load("naf_release")
     with pytest.raises(WeightsError, match="it was not converted"):
         hub.convert(source)
+
+
+def test_written_weights_are_readable_for_others_and_whole_or_as_they_were(tmp_path, monkeypatch):
+    """safetensors' own ``save_file`` makes files that only their owner may read."""
+    path = tmp_path / "folder" / "weights.safetensors"
+    rows = torch.arange(6.0).reshape(2, 3)
+    write_weights(path, {"a": rows.T})
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert torch.equal(load_file(path)["a"], rows.T)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_weights(path, {"a": torch.zeros(1)})
+    assert [entry.name for entry in path.parent.iterdir()] == ["weights.safetensors"]
+    assert torch.equal(load_file(path)["a"], rows.T)

@@ -13,6 +13,8 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
+from explorer.core import ExplorerError
+
 _DIGESTS: dict[tuple[str, int, int, int], str] = {}
 
 
@@ -73,5 +75,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write safetensors atomically, and readable for all: ``save_file`` makes them the owner's."""
-    write_atomically(path, save({name: x.contiguous() for name, x in tensors.items()}))
+    """Write safetensors atomically, and readable for all: ``save_file`` makes them the owner's.
+
+    Raises:
+        ExplorerError: the file cannot be written; one that was there is as it was.
+    """
+    try:
+        write_atomically(path, save({name: x.contiguous() for name, x in tensors.items()}))
+    except OSError as error:
+        raise ExplorerError(f"{path} cannot be written: {error}") from None

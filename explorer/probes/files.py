@@ -109,10 +109,7 @@ def save_probe(probe: Probe, path: Path | str, card: Mapping[str, Any]) -> Path:
         options["span"] = list(probe.span)
     if probe.usual_confidence is not None:
         options["usual_confidence"] = probe.usual_confidence
-    try:
-        write_weights(path, {"weight": probe.weight, "bias": probe.bias})
-    except OSError as error:
-        raise ExplorerError(f"{path} cannot be written: {error}") from None
+    write_weights(path, {"weight": probe.weight, "bias": probe.bias})
     filled = {
         "method": probe.kind,
         "backbone": probe.backbone,

@@ -146,7 +146,7 @@ class Trainer:
             if done:
                 self.accelerator.wait_for_everyone()
         if self.main and not self.places.out.exists() and self.best_state is not None:
-            atomic_weights(self.best_state, self.places.out)
+            write_weights(self.places.out, self.best_state)
         self.accelerator.end_training()
         return self.best or {}
 
@@ -212,7 +212,7 @@ class Trainer:
             self.best_state = {
                 k: v.detach().cpu().clone() for k, v in self.upsampler.state_dict().items()
             }
-            atomic_weights(self.best_state, self.places.out)
+            write_weights(self.places.out, self.best_state)
 
     def _plot(self) -> None:
         plot(self.places.log, self.places.curve)
@@ -286,14 +286,6 @@ def comparable(recipe: dict) -> dict:
     defaults = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
     kept = {key: value for key, value in (defaults | recipe).items() if key != "steps"}
     return json.loads(json.dumps(kept))
-
-
-def atomic_weights(state: dict[str, torch.Tensor], path: Path) -> None:
-    """Write safetensors so that the file is either the old one or the new one."""
-    try:
-        write_weights(path, state)
-    except OSError as error:
-        raise ExplorerError(f"{path} cannot be written: {error}") from None
 
 
 def _sentence(found: dict) -> str:

@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from explorer.core import WeightsError
-from explorer.hub.places import digest
-from explorer.training.loop import atomic_weights
+from explorer.hub.places import digest, write_weights
 from explorer.training.shipping import read_run, versions_here, write_run_card
 
 
@@ -61,7 +60,7 @@ def mix(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
     labelled = sorted({name for run in found for name in run["recipe"].get("labelled") or ()})
     if labelled:
         recipe["labelled"] = labelled
-    atomic_weights(mean, out)
+    write_weights(out, mean)
     run = {
         "recipe": recipe,
         "options": found[0]["options"],

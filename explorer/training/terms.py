@@ -204,7 +204,7 @@ def constant_consistency(objective: Objective, step: Step) -> Tensor:
     FeatUp, whose kernels need not sum to one: neither a cosine nor which label leads tells how
     large features are, and squared errors are least with small ones; a probe asks for their size.
     """
-    return (_plain(objective, step)[:, :1] - 1).square().mean()
+    return (_ones_and_noise(objective, step)[:, :1] - 1).square().mean()
 
 
 @TERMS.register("noise_consistency")
@@ -214,7 +214,7 @@ def noise_consistency(objective: Objective, step: Step) -> Tensor:
     whose kernels may be negative: to sharpen labels they learn to amplify what differs from cell to
     cell, and a probe sees noise for it.
     """
-    return _plain(objective, step)[:, 1:].square().mean()
+    return _ones_and_noise(objective, step)[:, 1:].square().mean()
 
 
 @TERMS.register("multiview")
@@ -313,7 +313,7 @@ def carry(objective: Objective, step: Step) -> dict[str, Tensor]:
     return found | dict(zip(parts, made.split(widths, dim=1), strict=True))
 
 
-def _plain(objective: Objective, step: Step) -> Tensor:
+def _ones_and_noise(objective: Objective, step: Step) -> Tensor:
     """Return a map of ones and ``NOISES`` maps of noise, upsampled: (B, 1 + NOISES, S, T)."""
 
     def make() -> Tensor:
@@ -323,7 +323,7 @@ def _plain(objective: Objective, step: Step) -> Tensor:
         noise = torch.randn(shape, generator=step.generator("noise")).to(features)
         return resampler.apply(torch.cat([torch.ones_like(noise[:, :1]), noise], dim=1))
 
-    return objective.kept("plain", make)
+    return objective.kept("ones and noise", make)
 
 
 def _fine_views(step: Step) -> tuple[Tensor, Tensor]:

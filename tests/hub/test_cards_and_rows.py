@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from explorer import hub
-from explorer.core import UnknownNameError, WeightsError
+from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.hub import CHECKPOINTS, Checkpoint, lock
 from explorer.hub.cards import card_text
 from explorer.hub.places import write_weights
@@ -266,7 +266,7 @@ def test_written_weights_are_readable_for_others_and_whole_or_as_they_were(tmp_p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ExplorerError, match="weights.safetensors cannot be written.*No space"):
         write_weights(path, {"a": torch.zeros(1)})
     assert [entry.name for entry in path.parent.iterdir()] == ["weights.safetensors"]
     assert torch.equal(load_file(path)["a"], rows.T)

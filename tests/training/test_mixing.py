@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from explorer.__main__ import main
 from explorer.hub.cards import read_card
-from explorer.training.loop import atomic_weights
+from explorer.hub.places import write_weights
 from explorer.training.recipe import recipe
 from explorer.training.shipping import write_run_card
 from explorer.upsamplers import UPSAMPLERS
@@ -18,7 +18,7 @@ def made(path, method="jafar", backbone="efficientnet_lite0:blocks.4", labelled=
     kind = UPSAMPLERS.get(method)
     torch.manual_seed(len(path.stem))
     model = kind(**(kind.options_for(112) | options))
-    atomic_weights(model.state_dict(), path)
+    write_weights(path, model.state_dict())
     terms = {"terms": (("views", 1.0), ("label_consistency", 1.0))} if labelled else {}
     about = recipe(
         method,

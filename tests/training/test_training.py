@@ -67,6 +67,11 @@ def trainer(photos, backbone, folder, method="jafar", mixed_precision="no", **ch
     )
 
 
+def step_of(run, backbone, number=0):
+    at = (run.recipe, backbone, run.folder, run.cache, run.sampler(0), number)
+    return loop.Step(*at, torch.device("cpu"))
+
+
 def losses(path):
     return [row["loss"] for row in read_log(path) if "loss" in row]
 
@@ -167,9 +172,7 @@ def test_every_term_of_every_recipe_learns(photos, backbone, tmp_path, method, b
     if method != "featup":
         extra["options"] += QK
     run = trainer(photos, backbone, tmp_path, method, terms=made.terms, every=1, jitters=1, **extra)
-    step = loop.Step(
-        run.recipe, backbone, run.folder, run.cache, run.sampler(0), 3, torch.device("cpu")
-    )
+    step = step_of(run, backbone, 3)
     objective = run.objective.train()
     if method == "featup" and further:
         with pytest.raises(ExplorerError, match="every channel shares"):
@@ -218,9 +221,7 @@ def test_segments_and_clusters_fault_reading_cells_of_a_like_colour_far_away(
     run = trainer(photos, backbone, tmp_path, terms=AT_USE, every=1, **whole)
     tiles = (torch.arange(64)[:, None] // 8 + torch.arange(64) // 8) % 2
     photo = tiles.float().expand(2, 3, 64, 64)
-    step = loop.Step(
-        run.recipe, backbone, run.folder, run.cache, run.sampler(0), 0, torch.device("cpu")
-    )
+    step = step_of(run, backbone)
     halves = torch.eye(112)[:2].T.reshape(1, 112, 1, 2)
     step.images = photo
     step.target = halves.repeat_interleave(4, dim=3).expand(2, -1, 8, -1)
@@ -263,15 +264,14 @@ def test_multiview_is_in_units_of_the_features_however_large_they_are(
     chosen = {"terms": (("multiview", 1.0),), "options": (("norm", norm),)}
     run = trainer(photos, backbone, tmp_path, "featup", jitters=1, **chosen)
     torch.nn.init.zeros_(run.upsampler.fixup_proj[1].bias)  # all but this is linear in features
-    at = (run.recipe, backbone, run.folder, run.cache, run.sampler(0), 0, torch.device("cpu"))
-    first = loop.Step(*at)
+    first = step_of(run, backbone)
     torch.manual_seed(0)
     objective = Objective(run.upsampler, run.recipe, backbone.dim).eval()
     with torch.no_grad():
         plain = objective(first)["multiview"].item()
         whole = loop.Step.collect
         monkeypatch.setattr(loop.Step, "collect", lambda *args: 40 * whole(*args))
-        large = objective(loop.Step(*at))["multiview"].item()
+        large = objective(step_of(run, backbone))["multiview"].item()
     assert 0 < plain < 10
     assert large == pytest.approx(plain, rel=1e-3)
 
@@ -284,8 +284,7 @@ def test_constant_consistency_brings_featups_kernels_to_sum_to_one(photos, backb
     for method in ("featup", "jafar"):
         run = trainer(photos, backbone, tmp_path, method, **changes, **whole)
         run.objective.eval()
-        at = (run.recipe, backbone, run.folder, run.cache, run.sampler(0), 0)
-        step = loop.Step(*at, torch.device("cpu"))
+        step = step_of(run, backbone)
         with torch.no_grad():
             lost[method] = run.objective(step)["constant_consistency"].item()
             if method == "featup":
@@ -315,8 +314,7 @@ def test_noise_consistency_is_a_pixels_sum_of_squared_weights(
     changes = {"terms": (("noise_consistency", 1.0),), "every": 1, "fine_size": 32}
     run = trainer(photos, backbone, tmp_path, method, **changes)
     run.objective.eval()
-    at = (run.recipe, backbone, run.folder, run.cache, run.sampler(0), 0)
-    step = loop.Step(*at, torch.device("cpu"))
+    step = step_of(run, backbone)
     with torch.no_grad():
         found = run.objective(step)["noise_consistency"].item()
         photo = resize(step.images[: run.recipe.fine_photos], (32, 32))
@@ -351,8 +349,7 @@ def test_the_terms_at_the_density_of_use_see_many_shapes_and_densities(photos, b
     longest = {4: 8, 16: 4}  # 8 cells there are, 4 of 16 pixels fit
     seen = {4: set(), 16: set()}
     for number in range(24):
-        at = (run.recipe, backbone, run.folder, run.cache, run.sampler(0), number)
-        step = loop.Step(*at, torch.device("cpu"))
+        step = step_of(run, backbone, number)
         rows, cols, density = step.fine_box()
         assert (rows, cols, density) == step.fine_box()
         sides = len(rows), len(cols)

@@ -49,7 +49,7 @@ def upsampler_table() -> Table:
         else:
             found = [row for row in here if row.method == name]
             origins = sorted({f"{row.origin}: {row.backbone}" for row in found})
-            usable = "yes, " + "; ".join(origins) if found else "untrained only"
+            usable = "yes, " + "; ".join(origins) if found else "no weights here"
         rows.append((name, kind.title, kind.paper or "-", usable, UPSAMPLERS.describe(name)))
     return ("name", "title", "arXiv", "usable now", "what"), rows
 

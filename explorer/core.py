@@ -31,6 +31,12 @@ class WeightsError(ExplorerError):
     """Weights that are missing, unreachable, damaged or do not fit."""
 
 
+class WeightsWarning(UserWarning):
+    """Weights that are used and are not what a user would expect: others are known to fit better,
+    or their settings are assumed.
+    """
+
+
 class NoAttentionError(ExplorerError, NotImplementedError):
     """Attention was asked of a method that has none; its ``stencil`` still answers."""
 

@@ -18,8 +18,9 @@ class Options:
 
     ``backbones`` are "name" or "name:stage". ``input_size`` and ``output_size`` are the longer side
     in pixels of what the backbone sees and of what comes out; the aspect is the photo's.
-    ``checkpoints`` maps an upsampler to a checkpoint row, a path or "untrained". ``query`` is (row,
-    col) on the output grid.
+    ``checkpoints`` maps an upsampler ("jafar"), or an upsampler for one backbone
+    ("jafar:efficientnet_lite0:blocks.4"), to a checkpoint row, a path or "untrained". ``query`` is
+    (row, col) on the output grid.
     """
 
     photo: Photo
@@ -54,6 +55,10 @@ class Options:
     def with_query(self, query: tuple[int, int] | None) -> Options:
         """Return the same settings for another query (row, col)."""
         return replace(self, query=query)
+
+    def checkpoint_for(self, upsampler: str, backbone: str) -> str | None:
+        """Return the checkpoint chosen for a pair, or None for the best that can be had."""
+        return self.checkpoints.get(f"{upsampler}:{backbone}", self.checkpoints.get(upsampler))
 
     @property
     def output(self) -> tuple[int, int]:

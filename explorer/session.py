@@ -19,6 +19,7 @@ from explorer.core import FeatureMap, pick_device, wait_for
 from explorer.image import fit_size, resize
 from explorer.loading import load_upsampler
 from explorer.options import Options
+from explorer.probes import Probe
 from explorer.upsamplers import Resampler, Upsampler
 from explorer.upsamplers.streaming import row_bands
 from explorer.visit import check_time
@@ -26,6 +27,7 @@ from explorer.visit import check_time
 __all__ = ["Options", "Prepared", "Session"]
 
 T = TypeVar("T")
+M = TypeVar("M", Upsampler, Probe)
 
 DEFAULT_BUDGET = 2 * 2**30
 MODEL_BUDGET = 3 * 2**30
@@ -87,7 +89,7 @@ class Session:
     def upsampler(self, name: str, backbone: str, options: Options) -> Upsampler:
         """Return the upsampler with the weights chosen for this backbone."""
         model = self.backbone(backbone)
-        wanted = options.checkpoints.get(name)
+        wanted = options.checkpoint_for(name, backbone)
         self.limits.check_checkpoint(name, wanted)
         check_time()
         key = ("upsampler", name, backbone, wanted)
@@ -101,8 +103,15 @@ class Session:
                 stage=None if ":" not in backbone else model.stage,
                 channels=model.dim,
                 allow_network=self.allow_network,
+                warn=False,  # captions and recipes say it
             )
 
+        return self.with_weights(key, make)
+
+    def with_weights(self, key: Hashable, make: Callable[[], M]) -> M:
+        """Return the upsampler or probe for ``key``, kept among the models; one that stands in for
+        better weights is loaded again after a while, as those may be there by then.
+        """
         made = self.models.get(key, make)
         since = made.stand_in_since
         if since is not None and time.monotonic() - since > STAND_IN_SECONDS:
@@ -147,7 +156,7 @@ class Session:
             options.photo.digest,
             (model.name, model.stage, model.digest),
             options.input_size,
-            (method.name, method.checkpoint, method.digest, method.settings),
+            (method.name, method.checkpoint, method.digest, method.settings_digest),
             options.output,
             str(self.device),
             self.encoders,

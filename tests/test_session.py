@@ -85,6 +85,15 @@ def test_everything_that_changes_the_result_changes_the_key(photo):
     ):
         keys.add(session.key(other, backbone, method))
     assert len(keys) == 7
+    chosen = small(photo, checkpoints={"anyup": "untrained"})
+    keys.add(session.key(chosen, "efficientnet_lite0", "anyup"))
+    session.upsampler("anyup", "efficientnet_lite0", chosen).window_ratio = 0.3
+    keys.add(session.key(chosen, "efficientnet_lite0", "anyup"))
+    halved = Session("cpu", allow_network=False, encoders="bfloat16")
+    keys.add(halved.key(base, "efficientnet_lite0", "anyup"))
+    halved.device = torch.device("meta")
+    keys.add(halved.key(base, "efficientnet_lite0", "anyup"))
+    assert len(keys) == 11
     renamed = open_photo(photo.pixels.copy(), "other name.png")
     assert session.key(small(renamed), "efficientnet_lite0", "anyup") in keys
 

@@ -107,11 +107,18 @@ def run(args: argparse.Namespace) -> int:
             if not args.force and read_tensor_recipe(target) == recipe:
                 return False, ()
             write_features(session, options, shared, recipe, target)
-            return True, ()
+            return True, _remarks(session, options)
         finally:
             session.results.clear()  # the next photo shares none of it
 
     return run_photos(place, make)
+
+
+def _remarks(session: Session, options: Options) -> tuple[str, ...]:
+    """Return what must be said about the weights, as the recipe does."""
+    (backbone,), (method,) = options.backbones, options.upsamplers
+    made = session.upsampler(method, backbone, options)
+    return (f"{made.title}: {made.weights_caption()}",) if made.weights_note() else ()
 
 
 def read_projection(wanted: str | None, channels: int) -> Projection | None:
@@ -183,12 +190,7 @@ def features_recipe(
             "origin": model.origin,
             "sha256": model.digest,
         },
-        "upsampler": {
-            "name": made.name,
-            "checkpoint": made.checkpoint,
-            "origin": made.origin,
-            "sha256": made.digest,
-        },
+        "upsampler": made.provenance(),
         "space": made.space,
         "projection": None if projection is None else projection.about,
         "versions": versions(),

@@ -40,7 +40,7 @@ class Method:
     def identity(self) -> str:
         """Everything about the method that changes its output, for cache keys."""
         made = self.upsampler
-        return f"{made.name}:{made.checkpoint}:{made.digest}:{list(made.settings)}"
+        return f"{made.name}:{made.checkpoint}:{made.digest}:{made.settings_digest}"
 
 
 def load_methods(
@@ -107,6 +107,7 @@ def _load(
         stage=backbone.stage if ":" in backbone_name else None,
         channels=backbone.dim,
         allow_network=allow_network,
+        warn=False,  # the report says it
     )
     title = made.title
     if made.origin == UNTRAINED:
@@ -125,7 +126,7 @@ def describe(method: Method) -> dict[str, object]:
         "title": method.title,
         "origin": made.origin,
         "checkpoint": made.checkpoint,
-        "remark": made.remark(),
+        "remark": ", ".join(filter(None, (made.weights_note(), made.remark()))),
         "sha256": made.digest if made.digest not in (UNTRAINED, TRAINING_FREE, "control") else None,
         "parameters": parameters,
         "control": method.control,

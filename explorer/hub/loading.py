@@ -11,7 +11,8 @@ from torch import Tensor
 from explorer.core import WeightsError
 from explorer.hub import fetch, lock
 from explorer.hub.cards import read_card, row_of, write_card
-from explorer.hub.catalogue import checkpoint
+from explorer.hub.catalogue import checkpoint, checkpoints
+from explorer.hub.file_settings import FileSettings, read_settings
 from explorer.hub.network import Progress
 from explorer.hub.places import converted_folder, digest, write_weights
 from explorer.hub.published import CHECKPOINTS
@@ -26,7 +27,8 @@ class Loaded:
 
     ``digest_seen`` is the sha256 of the file that was read; ``verified`` says whether it is the one
         that a card or a
-    pin demands. ``row`` is None for a file that nobody described.
+    pin demands. ``row`` is None for a file that nobody described; ``settings`` are those in its
+    header, if it has any.
     """
 
     state: dict[str, Tensor]
@@ -34,6 +36,7 @@ class Loaded:
     digest_seen: str
     verified: bool
     row: Checkpoint | None = None
+    settings: FileSettings | None = None
 
     @property
     def label(self) -> str:
@@ -58,14 +61,15 @@ def load(
         UnknownNameError: no row has that name.
     """
     path = resolve(wanted, allow_network=allow_network, progress=progress)
-    row = _row_for(wanted, path)
-    place = local_place(row) if row else None
     seen = digest(path)
+    row = _row_for(wanted, path) or _known_file(seen)
+    place = local_place(row) if row else None
     state = read_state(path, transform or (row.transform if row else "auto"))
-    verified = place is not None and place.sha256 == seen
+    verified = seen in (place and place.sha256, row and row.sha256)
     if row and place and place.key and not verified:
         lock.note_seen(place.key, row.name, seen, path.stat().st_size)
-    return Loaded(state, path, seen, verified, row)
+    settings = None if row else read_settings(path)
+    return Loaded(state, path, seen, verified, row, settings)
 
 
 def load_state(
@@ -169,6 +173,11 @@ def _row_for(wanted: Checkpoint | str | Path, path: Path) -> Checkpoint | None:
     if path.suffix == ".safetensors" and path.with_suffix(".json").is_file():
         return row_of(read_card(path), path)
     return None
+
+
+def _known_file(sha256: str) -> Checkpoint | None:
+    """Return the row whose pinned digest a file has, wherever it lies and whatever its name."""
+    return next((row for row in checkpoints() if row.sha256 == sha256), None)
 
 
 def _published_like(path: Path) -> Checkpoint:

@@ -74,13 +74,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_atomically(path, (text + "\n").encode())
 
 
-def write_weights(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write safetensors atomically, and readable for all: ``save_file`` makes them the owner's.
+def write_weights(
+    path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None = None
+) -> None:
+    """Write safetensors atomically, with ``header`` as their metadata, and readable for all:
+    ``save_file`` makes them the owner's.
 
     Raises:
         ExplorerError: the file cannot be written; one that was there is as it was.
     """
     try:
-        write_atomically(path, save({name: x.contiguous() for name, x in tensors.items()}))
+        write_atomically(path, save({name: x.contiguous() for name, x in tensors.items()}, header))
     except OSError as error:
         raise ExplorerError(f"{path} cannot be written: {error}") from None

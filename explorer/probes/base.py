@@ -73,6 +73,18 @@ class Probe(ABC):
         self.name, self.origin, self.digest = name, origin, digest
         self.backbone, self.stage = backbone, stage
         self.licence, self.notes, self.usual_confidence = licence, notes, usual_confidence
+        self.fallback_for = ""  # the probe that comes first but could not be had
+        self.stand_in_since: float | None = None  # monotonic: since when
+
+    def caption(self) -> str:
+        """Name the probe, whose it is, and which better one it stands in for."""
+        better = f", in place of {self.fallback_for}" if self.fallback_for else ""
+        return f"probe {self.name} ({self.origin}){better}"
+
+    def provenance(self) -> dict[str, str]:
+        """Return what a recipe says of the probe."""
+        found = {"name": self.name, "origin": self.origin, "sha256": self.digest}
+        return found | ({"fallback_for": self.fallback_for} if self.fallback_for else {})
 
     @property
     def outputs(self) -> int:

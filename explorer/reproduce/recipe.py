@@ -138,7 +138,11 @@ def weights(session: Session, options: Options, views: Sequence[Shown] = ()) -> 
         except ExplorerError:
             return
         if getattr(made, "trained", True):
-            about |= {"checkpoint": made.checkpoint} if "upsampler" in about else {}
+            if "upsampler" in about:
+                note = made.weights_note()
+                about |= {"checkpoint": made.checkpoint} | ({"note": note} if note else {})
+            elif getattr(made, "fallback_for", ""):
+                about["fallback_for"] = made.fallback_for
             # what follows a colon in a probe's digest belongs to the photo
             seal = made.digest.split(":")[0] if "probe" in about else made.digest
             found.append({**about, "origin": made.origin, "sha256": seal})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -142,20 +142,36 @@ def _pinned(session: Session, options: Options, then: Mapping[Key, Mapping]) -> 
             if kind == "upsampler" and name == method and backbone in options.backbones
         }
         rows = {str(entry.get("checkpoint")) for entry in was.values()}
-        if method in options.checkpoints or len(rows) != 1 or is_path(*rows):
+        if method in options.checkpoints or any(map(is_path, rows)):
             continue
-
-        def fits(tried: Options, method: str = method, was: Mapping = was) -> bool:
-            try:
-                found = {name: session.upsampler(method, name, tried).digest for name in was}
-            except ExplorerError:
-                return False
-            return all(found[name] == entry["sha256"] for name, entry in was.items())
-
-        tried = replace(options, checkpoints=options.checkpoints | {method: rows.pop()})
-        if not fits(options) and fits(tried):
-            options = tried
+        one_for_all = len(rows) == 1
+        for backbone, entry in was.items():
+            key = method if one_for_all else f"{method}:{backbone}"
+            chosen = options.checkpoints | {key: str(entry.get("checkpoint"))}
+            tried, pairs = replace(options, checkpoints=chosen), was if one_for_all else [backbone]
+            now, then_chosen = (
+                _has_digests(session, each, method, pairs, was) for each in (options, tried)
+            )
+            if then_chosen and not now:
+                options = tried
     return options
+
+
+def _has_digests(
+    session: Session,
+    options: Options,
+    method: str,
+    backbones: Iterable[str],
+    entries: Mapping[str, Mapping[str, str]],
+) -> bool:
+    """Whether the method has the recipe's weights on these backbones under these options."""
+    try:
+        return all(
+            session.upsampler(method, name, options).digest == entries[name]["sha256"]
+            for name in backbones
+        )
+    except ExplorerError:
+        return False
 
 
 def _by_key(entries: Any) -> dict[Key, Mapping[str, str]]:

@@ -17,7 +17,6 @@ from safetensors.torch import load_file
 
 from explorer.core import ExplorerError, WeightsError
 from explorer.feature_cache import FeatureCache
-from explorer.hub.places import write_weights
 from explorer.training.labelled import LabelledPhotos
 from explorer.training.log import Progress, RunLog, plot
 from explorer.training.optimiser import enlarge, make_optimiser, pace
@@ -28,6 +27,7 @@ from explorer.training.step import Sampler, Step
 from explorer.training.terms import Objective
 from explorer.training.validation import cases, score, summary
 from explorer.upsamplers import UPSAMPLERS
+from explorer.upsamplers.saving import write_with_settings
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Trainer:
             if done:
                 self.accelerator.wait_for_everyone()
         if self.main and not self.places.out.exists() and self.best_state is not None:
-            write_weights(self.places.out, self.best_state)
+            write_with_settings(self.places.out, self.best_state, self.upsampler)
         self.accelerator.end_training()
         return self.best or {}
 
@@ -212,7 +212,7 @@ class Trainer:
             self.best_state = {
                 k: v.detach().cpu().clone() for k, v in self.upsampler.state_dict().items()
             }
-            write_weights(self.places.out, self.best_state)
+            write_with_settings(self.places.out, self.best_state, self.upsampler)
 
     def _plot(self) -> None:
         plot(self.places.log, self.places.curve)

@@ -56,15 +56,13 @@ def backbone_choices() -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def upsampler_choices() -> list[tuple[str, str]]:
-    """Return (label, name) pairs; a trained method without any weights here is labelled
-    untrained.
-    """
+    """Return (label, name) pairs; a trained method without any weights here says so."""
     here = {row.method for row in checkpoints() if local_file(row)}
     pairs = []
     for name in UPSAMPLERS:
         kind = UPSAMPLERS.get(name)
-        untrained = kind.trained and name not in here
-        pairs.append((f"{kind.title} (untrained)" if untrained else kind.title, name))
+        missing = kind.trained and name not in here
+        pairs.append((f"{kind.title} (no weights here)" if missing else kind.title, name))
     return pairs
 
 

@@ -5,6 +5,7 @@ pixels.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -14,20 +15,15 @@ from torch.nn import functional as F
 from explorer.core import Attention, FeatureMap, NoAttentionError, Registry, SizeError
 from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
 from explorer.room import tile_bytes
-
-UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
-SETTINGS = (
-    "window_ratio",
-    "window_cells",
-    "bilinear_heads",
-    "sigma_cells",
-    "mean",
-    "std",
-    "radius",
-    "sigma_spatial",
-    "sigma_range",
+from explorer.upsamplers.inputs import check_inputs, compute_dtype
+from explorer.upsamplers.settings import (
+    HasParameters,
+    constructor_arguments,
+    current_settings,
+    settings_digest,
 )
 
+UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
 Rows = tuple[int, int] | None
 SAMPLE_BYTES = (
     256 * 2**20
@@ -179,18 +175,36 @@ class Upsampler(nn.Module):
     ``linear``: the output is linear in the features. ``convex``: each output pixel is a weighted
     mean of cells (weights non-negative, summing to one). ``space``: "backbone" if outputs live in
     the backbone's feature space, else "normalised". ``mean`` and ``std`` are the statistics of the
-    guidance image, ImageNet's unless a checkpoint says otherwise.
+    guidance image, ImageNet's unless a checkpoint says otherwise. ``trained``: whether the method
+    has parameters to learn; derived, for a class as for an instance.
+
+    Whose weights it has is set by whoever loads them: ``origin`` ("trained here", "published",
+    "file", "untrained", "training-free", ...), ``checkpoint`` (a row's or file's name) and
+    ``digest`` (of the file). ``fallback_for`` names the weights that fit better but could not be
+    had; ``settings_assumed`` is True for a file that does not say with which settings it was made.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]  # as written in papers
     paper: ClassVar[str] = ""  # arXiv id
-    trained: ClassVar[bool] = False  # whether the method has weights to learn
+    trained = HasParameters()
     agnostic: ClassVar[bool] = True  # whether one set of weights serves every backbone
     linear: bool = True
     convex: bool = True
     space: str = "backbone"
+    origin: str = ""
+    checkpoint: str = ""
+    digest: str = ""
+    fallback_for: str = ""
+    settings_assumed: bool = False
     stand_in_since: float | None = None  # monotonic: when better weights could not be had
+    constructor_arguments: dict[str, Any]
+
+    def __new__(cls, *args: Any, **options: Any) -> Upsampler:
+        """Note the constructor's arguments: cache keys and saved weights hold all of them."""
+        made = super().__new__(cls)
+        made.__dict__["constructor_arguments"] = constructor_arguments(cls, args, options)
+        return made
 
     def __init__(self) -> None:
         super().__init__()
@@ -215,25 +229,22 @@ class Upsampler(nn.Module):
             features: (B, C, h, w) coarse features, or a FeatureMap.
             output_size: (H', W') in pixels; the image's size if None.
 
+        Features and image may be of any floating-point type: the method computes in the type of
+        its parameters (without any: float32, or float64 for such features), and what is read from
+        the resampler comes in the features' type.
+
         Raises:
             SizeError: shapes that do not belong together or that the method cannot take.
+            ExplorerError: features or image that hold NaN, infinity or no floating-point numbers.
         """
         values = features.data if isinstance(features, FeatureMap) else features
-        if image.dim() != 4 or image.shape[1] != 3:
-            raise SizeError(f"an image batch (B, 3, H, W) is expected, not {tuple(image.shape)}")
-        if values.dim() != 4 or values.shape[0] != image.shape[0]:
-            raise SizeError(
-                f"features (B, C, h, w) with the image's batch of {image.shape[0]} are expected, "
-                f"not {tuple(values.shape)}"
-            )
-        size = (
-            tuple(image.shape[-2:]) if output_size is None else tuple(int(n) for n in output_size)
-        )
-        if len(size) != 2 or min(size) < 1:
-            raise SizeError(f"an output size (H, W) of at least 1x1 is expected, not {output_size}")
-        if min(values.shape[-2:]) < 1:
-            raise SizeError("the features have an empty grid")
-        return self._prepare(normalise(image, self.mean, self.std), values, size)
+        size = tuple(image.shape[-2:] if output_size is None else map(int, output_size))
+        check_inputs(image, values, size)
+        from explorer.upsamplers.casting import cast  # which needs Resampler
+
+        computed = compute_dtype(self, values)
+        guidance = normalise(image.to(computed), self.mean, self.std)
+        return cast(self._prepare(guidance, values.to(computed), size), values, computed)
 
     def _prepare(self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]) -> Resampler:
         """Do ``prepare``'s work on a normalised image and checked shapes; what each method
@@ -254,12 +265,50 @@ class Upsampler(nn.Module):
         """Say what captions and reports must mention about this instance's settings."""
         return ""
 
+    def weights_caption(self) -> str:
+        """Name the weights and what must be said about them; "" for a method without any."""
+        if not self.trained:
+            return ""
+        return ", ".join(part for part in (self.checkpoint, self.weights_note()) if part)
+
+    def weights_note(self) -> str:
+        """Say what captions, recipes and reports must mention about the weights ("" if nothing)."""
+        better = f"in place of {self.fallback_for}" if self.fallback_for else ""
+        return ", ".join(filter(None, (better, "settings assumed" * self.settings_assumed)))
+
+    def provenance(self) -> dict[str, str]:
+        """Return what a recipe says of the method and its weights."""
+        found = {
+            "name": self.name,
+            "checkpoint": self.checkpoint,
+            "origin": self.origin,
+            "sha256": self.digest,
+        }
+        return found | ({"note": self.weights_note()} if self.weights_note() else {})
+
     @property
-    def settings(self) -> tuple[Any, ...]:
-        """What changes the output beside the weights and can be set on an instance, for cache
-        keys; None for what the method does not have.
+    def settings(self) -> dict[str, Any]:
+        """What changes the output beside the weights: all constructor arguments and public
+        attributes, as they are now.
         """
-        return tuple(getattr(self, name, None) for name in SETTINGS)
+        return current_settings(self, self.constructor_arguments)
+
+    @property
+    def settings_digest(self) -> str:
+        """The settings, those of submodules included, as 16 hex digits for cache keys."""
+        return settings_digest(self, self.constructor_arguments)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the weights as safetensors with the settings in the file's header, and return the
+        path: `load_upsampler` with this ``checkpoint`` builds the same upsampler again.
+
+        Raises:
+            WeightsError: the ending is not .safetensors, a card beside the file describes other
+                weights, a setting cannot be written as JSON, or the disk refuses.
+        """
+        from explorer.upsamplers.saving import save_upsampler
+
+        return save_upsampler(self, Path(path))
 
     @property
     def device(self) -> torch.device:

@@ -20,7 +20,7 @@ from explorer.upsamplers.base import (
     check_projection,
     project_cells,
 )
-from explorer.upsamplers.interpolation import axis_map
+from explorer.upsamplers.interpolation import axis_map, interpolate
 
 KEEP_BYTES = (
     160 * 2**20
@@ -63,7 +63,7 @@ class JBULearnedRange(nn.Module):
 
     def spatial(self) -> Tensor:
         """Return the spatial Gaussian (1, taps, 1, 1)."""
-        axis = torch.linspace(-1, 1, 2 * self.radius + 1, device=self.sigma_spatial.device)
+        axis = torch.linspace(-1, 1, 2 * self.radius + 1).to(self.sigma_spatial)
         distance = axis[:, None] ** 2 + axis[None, :] ** 2
         return torch.exp(-distance / (2 * self.sigma_spatial**2)).reshape(1, -1, 1, 1)
 
@@ -145,8 +145,7 @@ class FeatUpResampler(LinearResampler):
             wanted = (start, stop) if level == 3 and not resized else (0, height)
             values = self._step(level, values, wanted)
         if resized:
-            mode = self._last_mode()
-            values = F.interpolate(values, self.output_size, align_corners=False, **mode)
+            values = interpolate(values, self.output_size, **self._last_mode())
             values = values[:, :, start:stop]
         return values
 
@@ -243,7 +242,8 @@ class FeatUp(Upsampler):
     """A stack of four learned joint bilateral x2 steps and a small channel mixing.
 
     ``prepare``: image (B, 3, H, W) in [0, 1], features (B, feat_dim, h, w) with h, w >= 2 -> 16h x
-    16w, then resized to the output size if that differs (bilinear up, antialiased down).
+    16w, then resized to the output size if that differs (bilinear up, antialiased down). In
+    ``train()`` mode dropout makes every result a random one; ``load_upsampler`` returns ``eval()``.
     ``norm=True`` is the published variant with a channel LayerNorm on the features, whose output
     lives in that normalised space. Source: arXiv 2403.10516.
     """
@@ -251,7 +251,6 @@ class FeatUp(Upsampler):
     name = "featup"
     title = "FeatUp"
     paper = "2403.10516"
-    trained = True
     agnostic = False
     convex = False
 

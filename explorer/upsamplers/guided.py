@@ -26,7 +26,6 @@ class GuidedAttention(Upsampler):
     pixel by which the learned heads' weights are multiplied before they are made to sum to one.
     """
 
-    trained = True
     window_ratio: float = 0.0
 
     def __init__(

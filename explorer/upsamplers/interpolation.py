@@ -44,6 +44,9 @@ def interpolate(
 ) -> Tensor:
     """Call ``F.interpolate`` with the corner rule that every mode but nearest takes."""
     options = {} if mode == "nearest" else {"align_corners": False, "antialias": antialias}
+    if antialias and values.dtype in (torch.float16, torch.bfloat16):
+        # torch has no antialiased kernel for these types on a CPU
+        return F.interpolate(values.float(), size, mode=mode, **options).to(values.dtype)
     return F.interpolate(values, size, mode=mode, **options)
 
 

@@ -105,7 +105,7 @@ def measure(session: Session, options: Options, backbone: str, method: str) -> M
             method,
             method_title(method),
             upsampler.origin,
-            upsampler.checkpoint,
+            upsampler.weights_caption() or upsampler.checkpoint,
             sum(parameter.numel() for parameter in upsampler.parameters()),
             reconstruction(session, options, backbone, upsampler),
             cosine(back, resampler.values),

@@ -153,7 +153,7 @@ class PCAView(View):
         colours, scale, basis = self.projected(session, options, backbone, method, setting)
         prepared = session.resampler(options, backbone, method)
         seconds = max(prepared.seconds, time.perf_counter() - start)
-        notes = [made.checkpoint if made.trained else "", prepared.resampler.note()]
+        notes = [made.weights_caption(), prepared.resampler.note()]
         if made.space != "backbone":
             notes.append("own PCA basis: outputs live in a normalised space")
         yield Panel(
@@ -173,13 +173,7 @@ class PCAView(View):
         return {
             "view": self.name,
             "backbone": {"name": backbone, "origin": model.origin, "sha256": model.digest},
-            "upsampler": made
-            and {
-                "name": made.name,
-                "checkpoint": made.checkpoint,
-                "origin": made.origin,
-                "sha256": made.digest,
-            },
+            "upsampler": made and made.provenance(),
             "pca": describe(basis, setting),
         }
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 
 import torch
 from torch import Tensor
 
-from explorer.core import ExplorerError, WeightsError
+from explorer.core import ExplorerError
+from explorer.hub import AbsentWeightsError
 from explorer.image import fit_size
 from explorer.probes import (
     PROBES,
@@ -62,7 +64,7 @@ def find_probe(session: Session, options: Options, backbone: str) -> Probe:
         ExplorerError: there is none, or it was made for another backbone or stage.
     """
     wanted = str(options.view.get("probe", "segmentation"))
-    probe = session.models.get(
+    probe = session.with_weights(
         ("probe", wanted, backbone), lambda: _load(session, wanted, backbone)
     )
     if getattr(probe, "class_weight", None) is None:
@@ -128,12 +130,16 @@ def _load(session: Session, wanted: str, backbone: str) -> Probe:
     rows = probe_rows(wanted, model.name, model.stage, model.dim)
     if ":" in backbone:  # heads that name no stage read the default one
         rows = [row for row in rows if stage_of(row) is not None]
-    reason = ""
+    reason = better = ""
     for row in rows:
         try:
-            return load_probe(row, allow_network=session.allow_network)
-        except WeightsError as error:
-            reason = reason or f" ({error})"
+            probe = load_probe(row, allow_network=session.allow_network)
+        except AbsentWeightsError as error:  # a damaged or tampered file is refused, not skipped
+            reason, better = reason or f" ({error})", better or row.name
+            continue
+        if better:
+            probe.fallback_for, probe.stand_in_since = better, time.monotonic()
+        return probe
     raise ExplorerError(
         f"there is no {wanted} probe for {backbone} here{reason}; train one with: python -m "
         f"explorer evaluate {wanted} --data FOLDER --backbone {backbone} --out OUT --save-probe "

@@ -134,7 +134,7 @@ class ProbeView(RowView[Reading]):
             opacity = number(options, "opacity", OPACITY, 0, 1)
         photo = photo_of(place).astype(np.float32)
         image = (opacity * colours + (1 - opacity) * photo + 0.5).astype(np.uint8)
-        notes = [f"probe {probe.name} ({probe.origin})", place.resampler.note()]
+        notes = [probe.caption(), place.resampler.note()]
         if metrics is None:
             metrics = ()
             if measured.found.confidence is not None:
@@ -148,7 +148,7 @@ class ProbeView(RowView[Reading]):
         recipe = place.recipe(
             self.name,
             query=list(options.query) if options.query else None,
-            probe={"name": probe.name, "origin": probe.origin, "sha256": probe.digest},
+            probe=probe.provenance(),
             show=choice(options, "show", SHOWN),
             opacity=opacity,
             **({"reference": reference} if reference else {}),

@@ -92,19 +92,14 @@ class Place:
             "view": view,
             "photo": {"name": self.options.photo.name, "sha256": self.options.photo.digest},
             "backbone": {"name": self.backbone, "origin": model.origin, "sha256": model.digest},
-            "upsampler": {
-                "name": method.name,
-                "checkpoint": method.checkpoint,
-                "origin": method.origin,
-                "sha256": method.digest,
-            },
+            "upsampler": method.provenance(),
             "output_size": list(self.size),
         } | settings
 
     def panel(self, image: np.ndarray, notes: Sequence[str], **parts: Any) -> Panel:
         """Return a panel of this place; the checkpoint comes first in the caption."""
         method = self.upsampler
-        notes = [method.checkpoint if method.trained else "", *notes]
+        notes = [method.weights_caption(), *notes]
         caption = " · ".join(note for note in notes if note)
         return Panel(self.label, self.column, image, caption, method.origin, **parts)
 

@@ -22,6 +22,7 @@ import explorer.reproduce.recipe
 from explorer.__main__ import main
 from explorer.batch import find_photos, output_names
 from explorer.figure import read_figure, read_recipe, render
+from explorer.hub import checkpoint
 from explorer.image import open_photo
 from explorer.reproduce import open_figure
 from explorer.upsamplers import UPSAMPLERS
@@ -211,8 +212,9 @@ def test_a_file_of_weights_is_named_and_found_again(photo, weights, tmp_path, ca
 
 def test_the_weights_of_then_are_taken_if_better_ones_came(photo, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
-        patch.setattr(explorer.loading, "find", lambda *_: [])  # the day before there were any
-        assert fresh(photo, tmp_path / "a.png") == 0
+        older = [checkpoint("jafar_efficientnet_lite0_labels")]  # the best of the day before
+        patch.setattr(explorer.loading, "find", lambda *_: older)
+        assert fresh(photo, tmp_path / "a.png", upsamplers="nearest,jafar") == 0
     assert again(tmp_path / "a.png", photo, tmp_path / "b.png") == 0
     assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
     assert "weights" not in capsys.readouterr().err

@@ -428,14 +428,12 @@ def test_what_was_trained_loads_and_scores(photos, backbone, tmp_path):
     run = trainer(photos, backbone, tmp_path, steps=2)
     best = run.run()
     assert {"gain_x2", "wins_x4", "cosine_x2"} <= set(best)
-    from explorer import load_upsampler
-
-    loaded = load_upsampler("jafar", channels=112, checkpoint=None, allow_network=False)
-    assert loaded.v_dim == 112
-    state = loop.UPSAMPLERS.create("jafar", v_dim=112, qk_dim=16)
-    from safetensors.torch import load_file
-
-    state.load_state_dict(load_file(run.places.out), strict=True)
+    loaded = load_upsampler("jafar", checkpoint=run.places.out, device="cpu")
+    assert not loaded.settings_assumed  # the file carries what it was trained with
+    for name, value in run.upsampler.settings.items():
+        assert loaded.settings[name] == value or name == "training", name
+    for name, value in run.best_state.items():
+        assert torch.equal(loaded.state_dict()[name], value), name
 
 
 def test_a_loss_that_explodes_stops_the_run(photos, backbone, tmp_path):

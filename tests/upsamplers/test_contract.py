@@ -1,5 +1,7 @@
 """What every registered upsampler promises, whatever it computes."""
 
+import inspect
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -44,6 +46,143 @@ def test_shape_dtype_and_determinism(name, image_size, output_size, device):
     assert torch.equal(found, method(image, features, output_size))
     wrapped = FeatureMap(features, "somebody", image_size)
     assert torch.equal(found, method(image, wrapped, output_size))
+
+
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+# AnyUp's description of random features is a product of many small numbers
+TOLERANCE = {torch.float64: 1e-4, torch.float16: 0.1, torch.bfloat16: 1.0, torch.float32: 0.02}
+
+
+@pytest.mark.parametrize("module_dtype", FLOATS)
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_any_float_type_goes_in_and_the_features_type_comes_out(name, dtype, module_dtype):
+    image, features = inputs()
+    reference = build(name)(image, features, (40, 52))
+    method = build(name).to(module_dtype)
+    resampler = method.prepare(image.to(dtype), features.to(dtype), (40, 52))
+    found = resampler.features()
+    rows, cols = torch.arange(3), torch.arange(3)
+    for other in (
+        found,
+        resampler.features((3, 5)),
+        resampler.project(torch.randn(2, 7), torch.randn(2)),
+        resampler.sample(rows, cols),
+        resampler.pixel(2, 3),
+    ):
+        assert other.dtype == dtype and other.isfinite().all()
+    assert method(image, features.to(dtype)).dtype == dtype
+    computed = module_dtype if method.trained else torch.promote_types(dtype, torch.float32)
+    error = (found.double() - reference.double()).abs().max()
+    assert error < max(TOLERANCE[computed], 0.03 if dtype.itemsize == 2 else 0)
+    weights = resampler.stencil(3, 4)
+    if method.convex:
+        sums = 1e-5 if computed.itemsize > 2 else 1e-2
+        assert abs(weights.sum().item() - 1) < sums
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_features_keep_their_gradients(name):
+    image, features = inputs(batch=1)
+    features = features.half().requires_grad_()
+    build(name).prepare(image, features, (48, 40)).features().float().square().sum().backward()
+    assert features.grad.dtype == torch.float16 and features.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_that_are_no_finite_numbers_are_refused_with_how_many_and_where(name):
+    method = build(name)
+    image, features = inputs()
+    for value in (float("nan"), float("inf"), -float("inf")):
+        spoilt = features.clone()
+        spoilt[1, 4, 2, 3] = spoilt[1, 5, 2, 3] = spoilt[1, 6, 5, 0] = value
+        with pytest.raises(ExplorerError) as caught:
+            method(image, spoilt)
+        said = str(caught.value)
+        assert "features hold 3 values" in said and "at 2 of 60 positions" in said
+        assert "batch entry 1, channel 4, row 2, column 3" in said
+    dark = image.clone()
+    dark[0, 2, 7, 9] = float("nan")
+    with pytest.raises(ExplorerError, match="image holds 1 values .* row 7, column 9"):
+        method(dark, features)
+    largest = torch.full_like(features, torch.finfo(torch.float32).max)  # finite; its sum is not
+    method.prepare(image, largest)
+    for whole in (features.long(), features.bool()):
+        with pytest.raises(ExplorerError, match="features must hold floating-point numbers"):
+            method(image, whole)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trained_means_having_parameters(name):
+    kind = UPSAMPLERS.get(name)
+    assert kind.trained == bool(list(build(name).parameters())) == build(name).trained
+
+
+def test_a_method_need_not_declare_that_it_is_trained():
+    class Forgetful(JointBilateral):
+        def __init__(self, width: int = 4):
+            super().__init__()
+            self.scale = torch.nn.Linear(width, width)
+
+    class Demanding(Forgetful):
+        def __init__(self, width):  # cannot be built to be asked
+            super().__init__(width)
+
+    assert Forgetful.trained and Forgetful().trained and Demanding.trained
+    assert not JointBilateral.trained and not JointBilateral().trained
+
+
+def constructor_changes():
+    """One changed value for every constructor argument of every method."""
+    other = {bool: lambda v: not v, int: lambda v: v + 8, float: lambda v: v + 0.5}
+    for name in NAMES:
+        kind = UPSAMPLERS.get(name)
+        base = kind.options_for(8) | SMALL.get(name, {})
+        for argument, parameter in list(inspect.signature(kind.__init__).parameters.items())[1:]:
+            value = base.get(argument, parameter.default)
+            if argument in ("input_dim", "kernel_size", "kernel_size_lfu"):
+                yield name, argument, value + 2
+            elif argument in ("num_heads", "bilinear_heads"):
+                yield name, argument, value * 2 or 1
+            elif argument in ("lfu_dim", "feature_dim"):
+                yield name, argument, 24
+            elif argument == "feature_layer":
+                yield name, argument, "paper"
+            elif argument == "window_ratio":
+                yield name, argument, 0.3
+            else:
+                yield name, argument, other[type(value)](value)
+
+
+@pytest.mark.parametrize("name, argument, value", list(constructor_changes()))
+def test_every_constructor_argument_changes_the_settings(name, argument, value):
+    kind = UPSAMPLERS.get(name)
+    options = kind.options_for(8) | SMALL.get(name, {})
+    base, changed = kind(**options), kind(**(options | {argument: value}))
+    assert base.settings_digest == kind(**options).settings_digest
+    assert changed.settings_digest != base.settings_digest
+    assert changed.settings[argument] == value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_is_set_on_an_instance_changes_the_settings(name):
+    method = build(name)
+    seen = {method.settings_digest}
+    method.mean = (0.1, 0.2, 0.3)
+    seen.add(method.settings_digest)
+    method.own_setting = torch.tensor([1.0, 2.0])
+    seen.add(method.settings_digest)
+    method.own_setting = torch.tensor([1.0, 2.5])
+    seen.add(method.settings_digest)
+    seen.add(method.train().settings_digest)
+    part = next(iter(method.children()), None)
+    if part is not None:
+        part.own_setting = 3
+        seen.add(method.settings_digest)
+    assert len(seen) == (6 if part is not None else 5)
+    method.origin = method.checkpoint = method.digest = "of somebody"  # names, no settings
+    assert method.settings_digest in seen
 
 
 @pytest.mark.parametrize("image_size, output_size", SIZES)
@@ -252,7 +391,7 @@ def test_bilinear_heads_and_a_gaussian_in_cells_are_part_of_every_reading(method
     torch.testing.assert_close(mine.sample(rows, cols), literal[:, :, rows, cols].transpose(1, 2))
     assert ("heads bilinear" in mine.note()) == (plain > 0)
     assert ("Gaussian" in mine.note()) == (sigma > 0)
-    assert ours.settings != published.settings  # so that caches tell them apart
+    assert ours.settings_digest != published.settings_digest  # so that caches tell them apart
 
 
 @torch.no_grad()

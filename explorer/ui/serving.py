@@ -6,6 +6,7 @@ import argparse
 import os
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from starlette.routing import Route
 
 from explorer import __version__
 from explorer.admission import Limits
+from explorer.core import WeightsError
 from explorer.image import open_photo
 from explorer.options import MAX_SIZE
 from explorer.precision import EXACT, HALF
@@ -146,13 +148,17 @@ def health(demo: gr.Blocks, session: Session, seconds: float) -> dict[str, Any]:
 
 
 def warm_up(session: Session) -> None:
-    """Load what the first visitor will need; on a ZeroGPU Space this places it on the GPU."""
+    """Load what the first visitor will need; on a ZeroGPU Space this places it on the GPU.
+
+    Weights that are not here are no reason not to start: the method's panel says what is missing.
+    """
     usual = Settings()
     photo = next(iter(example_photos().values()), None)
     for backbone in usual.backbones:
         session.backbone(backbone)
         for name in usual.upsamplers if photo else ():
-            session.upsampler(name, backbone, usual.options(open_photo(photo)))
+            with suppress(WeightsError):
+                session.upsampler(name, backbone, usual.options(open_photo(photo)))
 
 
 def launch(demo: gr.Blocks, session: Session, serving: Serving, **options: Any) -> None:

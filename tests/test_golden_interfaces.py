@@ -1,5 +1,6 @@
 """What users hold beside figures: permalinks, API endpoints, flags of commands. The files in
-tests/golden were written at commit 97013fe; new fields, arguments and flags may come, old ones stay.
+tests/golden were written at commit 97013fe; new fields, arguments and flags may come, the old ones
+stay.
 """
 
 import argparse

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageFile
 
+from explorer.core import ImageError
 from explorer.formats import bmp, png, tiff, tiff_tags
 
 _LOADERS = {"TIFF": tiff.load, "BMP": bmp.load, "PNG": png.load}
@@ -44,6 +46,25 @@ def load(image: Image.Image, title: str) -> tuple[Image.Image, int]:
         return image, _orientation(image)
     picture = loader(image, title)
     return picture, 1 if image.format == "TIFF" else _orientation(image)
+
+
+def stored_numbers(image: ImageFile.ImageFile, title: str, stretched: bool = False) -> np.ndarray:
+    """The numbers (H, W) of a picture of one channel, as the file stores them.
+
+    Class numbers, palette numbers and depths are numbers, not colours: grey of two bits gives 0 to
+    3, or, ``stretched``, 0 to 255 in steps of 85.
+
+    Raises:
+        ImageError: if the picture has several channels.
+        Exception: of any kind, from a decoder that meets damaged data.
+    """
+    if len(image.getbands()) > 1:
+        raise ImageError(f"{title} is a colour picture ({image.mode}), not of one channel")
+    if image.format == "TIFF":
+        return tiff.stored_numbers(image, title, stretched)
+    if image.format == "BMP":
+        return bmp.stored_numbers(image)
+    return png.stored_numbers(image, stretched) if image.format == "PNG" else np.array(image)
 
 
 def why_unreadable(stream: BinaryIO, head: bytes, title: str, expected: str) -> str:

@@ -78,14 +78,13 @@ def load(image: ImageFile.ImageFile, title: str) -> Image.Image:
     return _without_unused_alpha(image)
 
 
-def indices(image: ImageFile.ImageFile) -> np.ndarray | None:
-    """The palette numbers (H, W) uint8 of a BMP that is not decoded yet; None if it has none.
+def stored_numbers(image: ImageFile.ImageFile) -> np.ndarray:
+    """The palette numbers (H, W) uint8 of a BMP of at most 8 bits that is not decoded yet.
 
     Raises:
         OSError: if it is cut short.
     """
-    header = read_header(image.fp)
-    return _indices(image, header) if header.bits <= 8 else None
+    return _indices(image, read_header(image.fp))
 
 
 def describe(stream: BinaryIO) -> str:

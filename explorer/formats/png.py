@@ -47,6 +47,12 @@ def load(image: ImageFile.ImageFile, title: str) -> Image.Image:
     return image
 
 
+def stored_numbers(image: ImageFile.ImageFile, stretched: bool) -> np.ndarray:
+    """Palette numbers or grey (H, W) of a PNG, as stored or ``stretched`` to 0..255."""
+    step = 1 if stretched else GREY_STEPS.get(raw_mode(image), 1)
+    return np.array(image) // step if step > 1 else np.array(image)
+
+
 def _deep_colours(image: ImageFile.ImageFile, raw: str) -> Image.Image:
     high, low = both_bytes(image, raw)
     values = rounded(high, low)

@@ -32,6 +32,14 @@ DEEP_RAW_MODES = {  # of 16-bit colours, but for the byte order; a premultiplied
     ("RGBA", (2,)): "RGBA;16",
     ("CMYK", ()): "CMYK;16",
 }
+NATIVE_RAW_MODES = {  # libtiff has put the bytes into this machine's order already
+    "F;32F": "F;32NF",
+    "F;32BF": "F;32NF",
+    "I;16S": "I;16NS",
+    "I;16BS": "I;16NS",
+    "I;32S": "I;32NS",
+    "I;32BS": "I;32NS",
+}
 PLANES = (tags.WHITE_IS_ZERO, tags.BLACK_IS_ZERO, tags.RGB, tags.PALETTE, tags.CMYK)
 
 
@@ -46,9 +54,8 @@ def load(image: ImageFile.ImageFile, title: str) -> Image.Image:
     if not image.tile:
         _refuse_misread(layout, title)
         return _scaled(image, layout, title)
-    raw = image.tile[0].codec_name != "libtiff"
     if layout.photometric == tags.YCBCR:
-        if raw:  # libtiff knows how colours are subsampled
+        if image.tile[0].codec_name != "libtiff":  # libtiff knows how colours are subsampled
             _decode_by_libtiff(image, "RGBX")
         image.load()
         return image
@@ -58,14 +65,48 @@ def load(image: ImageFile.ImageFile, title: str) -> Image.Image:
     if deep and set(layout.bits) == {16}:
         order = raw_mode(image)[-1]
         return _assembled(rounded(*both_bytes(image, deep + order)), layout)
-    if raw:
+    _decode(image, layout, title)
+    return _scaled(image, layout, title)
+
+
+def stored_numbers(image: ImageFile.ImageFile, title: str, stretched: bool) -> np.ndarray:
+    """The numbers (H, W) of a TIFF of one sample, as stored or, of few bits, ``stretched`` to 255.
+
+    Raises:
+        ImageError: if it has several samples, or grey of which zero is white: some programs turn
+            such numbers round when they read them, others do not.
+    """
+    layout = tags.read_layout(image.tag_v2)
+    if len(layout.bits) > 1:
+        raise ImageError(f"{title} is a TIFF of {len(layout.bits)} channels ({layout}), not of one")
+    if layout.photometric == tags.WHITE_IS_ZERO and layout.bits[0] > 1:
+        raise ImageError(
+            f"{title} is a TIFF in which zero is white, so that its numbers are ambiguous; save it "
+            "with zero as black, or as PNG"
+        )
+    if layout.planar == 2:
+        with plane_of(image, layout, 0, layout.photometric) as plane:
+            return stored_numbers(plane, title, stretched)
+    _decode(image, layout, title)
+    values = np.array(image)
+    if (
+        image.mode == "L" and layout.bits[0] < 8 and not stretched
+    ):  # Pillow stretches them to 0..255
+        return values // (255 // (2 ** layout.bits[0] - 1))
+    if image.mode == "I" and SIGNED not in layout.formats:
+        return values.view(np.uint32)
+    return values.view(np.int8) if image.mode == "L" and SIGNED in layout.formats else values
+
+
+def _decode(image: ImageFile.ImageFile, layout: tags.Layout, title: str) -> None:
+    """Let Pillow decode a picture of interleaved samples, with the right byte and bit order."""
+    if image.tile[0].codec_name != "libtiff":
         _refuse_missing_blocks(image, title)
         if layout.fill_order == 2:  # Pillow lacks the unpackers of some of its own raw modes
             _decode_by_libtiff(image, raw_mode(image).removesuffix("R").removesuffix(";"))
-    elif raw_mode(image) == "F;32BF":  # libtiff has swapped the bytes already
-        set_raw_modes(image, "F;32NF")
+    elif raw_mode(image) in NATIVE_RAW_MODES:
+        set_raw_modes(image, NATIVE_RAW_MODES[raw_mode(image)])
     image.load()
-    return _scaled(image, layout, title)
 
 
 def _refuse_undefined(layout: tags.Layout, title: str) -> None:
@@ -105,7 +146,7 @@ def _refuse_missing_blocks(image: ImageFile.ImageFile, title: str) -> None:
 
 
 def _decode_by_libtiff(image: ImageFile.ImageFile, mode: str) -> None:
-    """Let libtiff read an uncompressed picture, too; ``mode`` is Pillow's raw mode of the result."""
+    """Let libtiff read an uncompressed picture, too, and unpack the result by a raw mode."""
     width, height = (tags.number(image.tag_v2, tag, 0) for tag in (tags.WIDTH, tags.HEIGHT))
     args = ("I;16N" if mode == "I;16" else mode, "raw", False, image.tag_v2.offset)
     tile = image.tile[0]._replace(codec_name="libtiff", extents=(0, 0, width, height), offset=0)

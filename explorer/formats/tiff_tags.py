@@ -118,7 +118,9 @@ def describe(stream: BinaryIO) -> str:
     """
     stream.seek(0)
     head = stream.read(8)
-    if head[2:3] == b"\x2b" or head[3:4] == b"\x2b":
+    if head[:4] == b"MM\0+":
+        return "a BigTIFF of big-endian byte order, which cannot be read here"
+    if head[2:3] == b"+":
         head += stream.read(8)
     tags = ImageFileDirectory_v2(head)
     stream.seek(tags.next)

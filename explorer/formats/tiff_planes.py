@@ -25,7 +25,7 @@ def plane_of(
     """One plane of a picture, opened as a picture of one sample and not decoded yet.
 
     Raises:
-        OSError: if a block of the plane is missing, or longer than any compression makes it.
+        OSError: if blocks of the plane are missing, or longer than any compression makes them.
     """
     known = image.tag_v2
     entries = {tag: _typed(tags.numbers(known, tag)) for tag in KEPT if tag in known}
@@ -58,8 +58,8 @@ def _read_blocks(
         sizes = (raw,) * len(places)
     if len(places) < count or len(sizes) < count:
         raise OSError("a plane is missing")
-    if max(sizes) > 2 * raw + 65_536:  # blocks may share bytes: a small file must stay small
-        raise OSError("a block is longer than any compression makes it")
+    if sum(sizes) > 2 * raw * count + 65_536:  # blocks may share bytes: a small file stays small
+        raise OSError("the blocks are longer than any compression makes them")
     blocks = []
     for place, size in zip(places, sizes, strict=True):
         stream.seek(place)
@@ -74,8 +74,8 @@ def _block_shape(known: Mapping[int, Any], bits: int) -> tuple[int, int]:
         across, down = width, min(height, tags.number(known, tags.ROWS_PER_STRIP, height))
     else:
         across, down = (tags.number(known, tag, 0) for tag in (tags.TILE_WIDTH, tags.TILE_HEIGHT))
-    if min(across, down) < 1:
-        raise OSError("blocks without pixels")
+    if not 1 <= across * down <= max(4 * width * height, 2**24) or across < 1:
+        raise OSError("blocks of an impossible size")
     return -(-width // across) * -(-height // down), -(-across * bits // 8) * down
 
 

@@ -1,7 +1,7 @@
 """Decoding of single file formats, where Pillow's readers go wrong without a word.
 
-``load`` decodes every picture; TIFF, BMP and PNG have a module each. ``why_unreadable`` says what
-kind of file it is that nothing here can read.
+``load`` decodes every picture; TIFF, BMP, GIF and PNG have a module each. ``stored_numbers`` reads
+maps, and ``why_unreadable`` says what kind of file it is that nothing here can read.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from explorer.core import ImageError
-from explorer.formats import bmp, png, tiff, tiff_tags
+from explorer.formats import bmp, gif, png, tiff, tiff_tags
 
-_LOADERS = {"TIFF": tiff.load, "BMP": bmp.load, "PNG": png.load}
+_LOADERS = {"TIFF": tiff.load, "BMP": bmp.load, "GIF": gif.load, "PNG": png.load}
 _ORIENTATION_TAG = 0x0112
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 _SIGNATURES = {  # how the files start that are pictures of a known format, readable or not

@@ -169,9 +169,18 @@ def _scaled(image: Image.Image, layout: tags.Layout, title: str) -> Image.Image:
             values = ((values.astype(np.uint32) * 65535 + top // 2) // top).astype(np.uint16)
         eight = rounded_words(values)
         return Image.fromarray(255 - eight if inverted else eight)
+    if image.mode in ("P", "PA"):
+        _read_palette_of_bytes(image)
     if image.mode == "RGBA" and not layout.names_extra and image.getextrema()[3] == (0, 0):
         return image.convert("RGB")  # nobody said that the fourth sample is an alpha
     return image
+
+
+def _read_palette_of_bytes(image: ImageFile.ImageFile) -> None:
+    """Some programs write palettes of 8 bits where TIFF asks for 16: all colours would be black."""
+    colours = tags.numbers(image.tag_v2, tags.COLOUR_MAP)
+    if max(colours, default=256) < 256:
+        image.putpalette(np.reshape(colours, (3, -1)).T.astype(np.uint8).tobytes())
 
 
 def _assembled(values: np.ndarray, layout: tags.Layout) -> Image.Image:

@@ -167,6 +167,15 @@ def test_a_fourth_sample_that_nobody_calls_alpha_is_not_a_white_page() -> None:
 
 
 @pytest.mark.parametrize(
+    "kind", [Kind(PALETTE, 4), Kind(PALETTE, 8, extra=(2,), planar=2)], ids=str
+)
+def test_palettes_written_with_eight_bits_are_not_black(kind: Kind) -> None:
+    samples, colours = random_samples(kind, 5, 6), random_colours(kind)
+    expected = open_photo(write(samples, kind, colours)).pixels
+    assert np.array_equal(open_photo(write(samples, kind, colours // 257)).pixels, expected)
+
+
+@pytest.mark.parametrize(
     ("kind", "words"),
     [
         (Kind(BLACK_IS_ZERO, 16, SIGNED), ["signed integers", "PNG"]),

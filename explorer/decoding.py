@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,7 @@ MAX_PIXELS = 40_000_000
 # Only decoders of photos: Pillow's full list would also start Ghostscript for EPS.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 
+Result = TypeVar("Result")
 _EXPECTED = "a photo as JPEG, PNG, WebP, TIFF, BMP or GIF is expected"
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -33,6 +35,17 @@ _TURNS = {
 
 def decode_path(path: str | os.PathLike[str], title: str) -> np.ndarray:
     """The photo in a file, as (H, W, 3) uint8; the file is closed again."""
+    return _from_path(path, title, decode_stream)
+
+
+def size_of_path(path: str | os.PathLike[str], title: str) -> tuple[int, int]:
+    """The (H, W) that a photo will have once it is upright, without decoding it if possible."""
+    return _from_path(path, title, _size_of_stream)
+
+
+def _from_path(
+    path: str | os.PathLike[str], title: str, read: Callable[[BinaryIO, str], Result]
+) -> Result:
     try:
         place = Path(path)
         if place.is_dir():
@@ -40,7 +53,7 @@ def decode_path(path: str | os.PathLike[str], title: str) -> np.ndarray:
         if place.exists() and not place.is_file():
             raise ImageError(f"{title} is a device or a pipe; {_EXPECTED}")
         with place.open("rb") as stream:
-            return decode_stream(stream, title)
+            return read(stream, title)
     except FileNotFoundError as error:
         raise ImageError(f"there is no file {title} at the path given; check the path") from error
     except ImageError:
@@ -65,13 +78,26 @@ def decode_reader(reader: BinaryIO, title: str) -> np.ndarray:
 
 def decode_stream(stream: BinaryIO, title: str) -> np.ndarray:
     """The photo in a seekable binary stream; its size is checked before anything is decoded."""
+    with _opened(stream, title) as image:
+        return decode_image(image, title)
+
+
+def _size_of_stream(stream: BinaryIO, title: str) -> tuple[int, int]:
+    with _opened(stream, title) as image:
+        check_size(image.height, image.width, title)
+        # Pillow swaps the sides of a TIFF itself.
+        turned = image.format != "TIFF" and formats.orientation(image) in (5, 6, 7, 8)
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def _opened(stream: BinaryIO, title: str) -> Image.Image:
     head = stream.read(1024)
     stream.seek(0)
     if not head:
         raise ImageError(f"{title} is empty; {_EXPECTED}")
     Image.init()
     try:
-        image = Image.open(stream, formats=[each for each in FORMATS if each in Image.OPEN])
+        return Image.open(stream, formats=[each for each in FORMATS if each in Image.OPEN])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         millions = MAX_PIXELS // 10**6
         raise ImageError(
@@ -80,8 +106,6 @@ def decode_stream(stream: BinaryIO, title: str) -> np.ndarray:
     except Exception as error:  # a damaged header can fail in a decoder in any way
         sentence = formats.why_unreadable(stream, head, title, _EXPECTED)
         raise ImageError(sentence) from error
-    with image:
-        return decode_image(image, title)
 
 
 def decode_image(image: Image.Image, title: str) -> np.ndarray:

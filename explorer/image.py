@@ -24,6 +24,7 @@ from explorer.decoding import (
     decode_path,
     decode_reader,
     decode_stream,
+    size_of_path,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "fit_size",
     "normalise",
     "open_photo",
+    "photo_size",
     "pixel_to_cell",
     "rescale_point",
     "resize",
@@ -132,6 +134,15 @@ def open_photo(
             "or a numpy array is expected"
         )
     return Photo(pixels, title)
+
+
+def photo_size(path: str | os.PathLike[str]) -> Size:
+    """The (H, W) of a photo file once it is upright, from its header.
+
+    Raises:
+        ImageError: as ``open_photo``, as far as the header tells.
+    """
+    return size_of_path(path, clean_name(os.fsdecode(path)))
 
 
 def _name_of(source: object) -> str:

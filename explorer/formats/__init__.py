@@ -43,9 +43,9 @@ def load(image: Image.Image, title: str) -> tuple[Image.Image, int]:
     loader = _LOADERS.get(getattr(image, "format", None) or "")
     if loader is None:
         image.load()
-        return image, _orientation(image)
+        return image, orientation(image)
     picture = loader(image, title)
-    return picture, 1 if image.format == "TIFF" else _orientation(image)
+    return picture, 1 if image.format == "TIFF" else orientation(image)
 
 
 def stored_numbers(image: ImageFile.ImageFile, title: str, stretched: bool = False) -> np.ndarray:
@@ -85,7 +85,8 @@ def why_unreadable(stream: BinaryIO, head: bytes, title: str, expected: str) -> 
     return f"{title} is {kind}; save it again as an 8-bit PNG or JPEG"
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8, of a picture; 1 if it has none or a broken one."""
     # Asked after loading: a PNG's EXIF may come last.
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))

@@ -50,6 +50,18 @@ def load(image: ImageFile.ImageFile, title: str) -> Image.Image:
         ImageError: for a kind whose colours nobody defines, or that Pillow has read wrong already.
     """
     layout = tags.read_layout(image.tag_v2)
+    try:
+        return _load(image, layout, title)
+    except OSError as error:
+        if layout.compression not in tags.SELDOM_BUILT:
+            raise
+        raise ImageError(
+            f"{title} is a TIFF that is damaged or packed in a way that cannot be read here "
+            f"({layout}); save it as an 8-bit or 16-bit PNG"
+        ) from error
+
+
+def _load(image: ImageFile.ImageFile, layout: tags.Layout, title: str) -> Image.Image:
     _refuse_undefined(layout, title)
     if not image.tile:
         _refuse_misread(layout, title)

@@ -40,13 +40,17 @@ COMPRESSION_NAMES = {
     7: "JPEG",
     8: "deflate",
     32773: "PackBits",
+    32809: "ThunderScan",
     32946: "deflate",
+    34676: "SGI log",
+    34677: "SGI log",
     34712: "JPEG 2000",
     34887: "LERC",
     34925: "LZMA",
     50000: "Zstandard",
     50001: "WebP",
 }
+SELDOM_BUILT = (6, 32809, 34676, 34677, 34925, 50000, 50001)  # not in every libtiff
 
 
 @dataclass(frozen=True)

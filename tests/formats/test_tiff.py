@@ -195,6 +195,17 @@ def test_a_kind_that_is_not_supported_is_named(kind: Kind, words: list[str]) -> 
     assert "TIFF, BMP" not in str(caught.value) and "damaged" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "name"), [(50001, "WebP"), (32809, "ThunderScan"), (34887, "LERC"), (50002, "50002")]
+)
+def test_a_compression_that_is_not_built_in_is_named(code: int, name: str) -> None:
+    data = bytearray(write(random_samples(Kind(RGB, 8), 5, 6), Kind(RGB, 8)))
+    place = data.index((259).to_bytes(2, "little") + b"\3\0") + 8
+    data[place : place + 2] = code.to_bytes(2, "little")
+    with pytest.raises(ImageError, match=name):
+        open_photo(bytes(data))
+
+
 def test_unsigned_numbers_beyond_sixteen_bits_are_told_truly() -> None:
     kind = Kind(BLACK_IS_ZERO, 32)
     with pytest.raises(ImageError, match="from 7 to 4294967295"):

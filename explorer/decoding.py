@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from explorer import formats
 from explorer.core import ImageError
+from explorer.formats.samples import rounded_words, sixteen_bit
 
 MAX_SIDE = 16_384
 MAX_PIXELS = 40_000_000
 # Only decoders of photos: Pillow's full list would also start Ghostscript for EPS.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 
+Result = TypeVar("Result")
 _EXPECTED = "a photo as JPEG, PNG, WebP, TIFF, BMP or GIF is expected"
-_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
-_ORIENTATION_TAG = 0x0112
-_PHOTOMETRIC_TAG = 0x0106  # of TIFF; 0 means that zero is white
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -34,6 +35,17 @@ _TURNS = {
 
 def decode_path(path: str | os.PathLike[str], title: str) -> np.ndarray:
     """The photo in a file, as (H, W, 3) uint8; the file is closed again."""
+    return _from_path(path, title, decode_stream)
+
+
+def size_of_path(path: str | os.PathLike[str], title: str) -> tuple[int, int]:
+    """The (H, W) that a photo will have once it is upright, without decoding it if possible."""
+    return _from_path(path, title, _size_of_stream)
+
+
+def _from_path(
+    path: str | os.PathLike[str], title: str, read: Callable[[BinaryIO, str], Result]
+) -> Result:
     try:
         place = Path(path)
         if place.is_dir():
@@ -41,7 +53,7 @@ def decode_path(path: str | os.PathLike[str], title: str) -> np.ndarray:
         if place.exists() and not place.is_file():
             raise ImageError(f"{title} is a device or a pipe; {_EXPECTED}")
         with place.open("rb") as stream:
-            return decode_stream(stream, title)
+            return read(stream, title)
     except FileNotFoundError as error:
         raise ImageError(f"there is no file {title} at the path given; check the path") from error
     except ImageError:
@@ -66,37 +78,50 @@ def decode_reader(reader: BinaryIO, title: str) -> np.ndarray:
 
 def decode_stream(stream: BinaryIO, title: str) -> np.ndarray:
     """The photo in a seekable binary stream; its size is checked before anything is decoded."""
+    with _opened(stream, title) as image:
+        return decode_image(image, title)
+
+
+def _size_of_stream(stream: BinaryIO, title: str) -> tuple[int, int]:
+    with _opened(stream, title) as image:
+        check_size(image.height, image.width, title)
+        # Pillow swaps the sides of a TIFF itself.
+        turned = image.format != "TIFF" and formats.orientation(image) in (5, 6, 7, 8)
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def _opened(stream: BinaryIO, title: str) -> Image.Image:
     head = stream.read(1024)
     stream.seek(0)
     if not head:
         raise ImageError(f"{title} is empty; {_EXPECTED}")
     Image.init()
-    formats = [each for each in FORMATS if each in Image.OPEN]
     try:
-        image = Image.open(stream, formats=formats)
+        return Image.open(stream, formats=[each for each in FORMATS if each in Image.OPEN])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         millions = MAX_PIXELS // 10**6
         raise ImageError(
             f"{title} has more than {millions} million pixels; make it smaller first"
         ) from error
     except Exception as error:  # a damaged header can fail in a decoder in any way
-        raise ImageError(_not_a_photo(head, title)) from error
-    with image:
-        return decode_image(image, title)
+        sentence = formats.why_unreadable(stream, head, title, _EXPECTED)
+        raise ImageError(sentence) from error
 
 
 def decode_image(image: Image.Image, title: str) -> np.ndarray:
     """The current frame of a PIL image, turned upright, as (H, W, 3) uint8."""
     check_size(image.height, image.width, title)
     try:
-        image.load()
+        picture, orientation = formats.load(image, title)
+    except ImageError:
+        raise
     except Exception as error:  # damaged files: OSError, SyntaxError, struct.error, EOFError ...
         raise ImageError(
             f"{title} is damaged or cut short and cannot be decoded; save or download it again"
         ) from error
-    turn = _TURNS.get(_orientation(image))
+    turn = _TURNS.get(orientation)
     try:
-        upright = _as_rgb(image, title)
+        upright = _as_rgb(picture, title)
     except ImageError:
         raise
     except (ValueError, OSError) as error:
@@ -142,35 +167,11 @@ def clean_name(name: str | os.PathLike[str]) -> str:
     return "".join(character for character in last if character.isprintable())[:120] or "photo"
 
 
-def _not_a_photo(head: bytes, title: str) -> str:
-    if b"<svg" in head.lower():
-        return f"{title} is an SVG drawing, which has no pixels; export it as PNG first"
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        return f"{title} is a HEIC photo, which cannot be read here; export it as JPEG first"
-    return f"{title} is not a picture that can be read; {_EXPECTED}"
-
-
-def _orientation(image: Image.Image) -> int:
-    # Asked after loading: a PNG's EXIF may come last, and Pillow turns TIFFs itself while loading.
-    try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # a photo with broken EXIF is still a photo
-        return 1
-
-
 def _as_rgb(image: Image.Image, title: str) -> Image.Image:
     if image.mode == "F" or image.mode.startswith("I"):
         values = np.asarray(image)
         if image.mode == "I":
-            low, high = int(values.min()), int(values.max())
-            if low < 0 or high > 65535:
-                raise ImageError(
-                    f"{title} holds integers from {low} to {high}; 8 or 16 bit (0 to 65535) is "
-                    "expected, rescale them"
-                )
-            values = values.astype(np.uint16)
-        elif image.mode != "F" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC_TAG) == 0:
-            values = 65535 - values  # Pillow inverts 8-bit TIFFs itself, 16-bit ones not
+            values = sixteen_bit(values, title)
         image = Image.fromarray(_eight_bit(values, title))
     elif image.mode in ("RGBa", "La"):
         image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
@@ -184,7 +185,7 @@ def _eight_bit(values: np.ndarray, title: str) -> np.ndarray:
     if values.dtype == np.uint8:
         return values
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:  # of either byte order
-        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return rounded_words(values)
     if values.dtype.kind != "f":
         raise ImageError(
             f"{title} has values of type {values.dtype}; uint8, uint16 or float in [0, 1] is "

@@ -24,6 +24,7 @@ from explorer.decoding import (
     decode_path,
     decode_reader,
     decode_stream,
+    size_of_path,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "fit_size",
     "normalise",
     "open_photo",
+    "photo_size",
     "pixel_to_cell",
     "rescale_point",
     "resize",
@@ -103,10 +105,11 @@ def open_photo(
 
     EXIF rotation is applied. Transparency (alpha, transparent palette entries) is laid over white.
     Palettes, CMYK and greyscale become RGB; colour profiles are ignored. 16-bit values map their
-    full range to 8 bit, ``round(value / 257)``, whatever part of it a photo uses: a 12-bit scan
-    stays dark. 32-bit integer pictures are read as 16-bit ones and float pictures as [0, 1]; values
-    beyond are refused, never stretched. Of a file with several frames or pages the first is used,
-    of a PIL image the current one.
+    full range to 8 bit, ``round(value / 257)``, in grey and in colours, whatever part of it a photo
+    uses: a 12-bit scan in 16 bits stays dark, but a TIFF that says 12 bits has its white at 4095.
+    32-bit integer pictures are read as 16-bit ones and float pictures as [0, 1]; values beyond are
+    refused, never stretched. So are TIFFs of signed integers, whose white nobody defines. Of a file
+    with several frames or pages the first is used, of a PIL image the current one.
 
     Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, uint16 or float in [0, 1].
 
@@ -131,6 +134,15 @@ def open_photo(
             "or a numpy array is expected"
         )
     return Photo(pixels, title)
+
+
+def photo_size(path: str | os.PathLike[str]) -> Size:
+    """The (H, W) of a photo file once it is upright, from its header.
+
+    Raises:
+        ImageError: as ``open_photo``, as far as the header tells.
+    """
+    return size_of_path(path, clean_name(os.fsdecode(path)))
 
 
 def _name_of(source: object) -> str:

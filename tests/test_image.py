@@ -34,6 +34,7 @@ from explorer.image import (
     fit_size,
     normalise,
     open_photo,
+    photo_size,
     pixel_to_cell,
     rescale_point,
     resize,
@@ -168,6 +169,22 @@ def test_exif_orientation_is_applied_once(orientation: int, kind: str) -> None:
     photo = open_photo(encoded(np.ascontiguousarray(stored), kind, exif=exif, **options))
     assert photo.size == (32, 48)
     assert np.abs(photo.pixels.astype(int) - CORNERS).mean() < 8
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_size_in_the_header_is_that_of_the_photo(
+    orientation: int, kind: str, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "photo"
+    path.write_bytes(encoded(CORNERS, kind, exif=exif))
+    assert photo_size(path) == open_photo(path).size
+    refused_size = tmp_path / "text.jpg"
+    refused_size.write_text("hello")
+    with pytest.raises(ImageError, match="text.jpg is not a picture"):
+        photo_size(refused_size)
 
 
 def test_broken_exif_does_not_matter() -> None:

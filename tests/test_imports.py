@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 # A new file or folder in explorer/ gets its place here.
 LAYERS = (
     ("allocation", "core", "oklab", "proc"),
-    ("costs", "memory", "room", "visit"),
+    ("costs", "formats", "memory", "room", "visit"),
     ("batch", "cache", "citations", "decoding", "tensor_files", "trouble"),
     ("command_line", "image"),
     ("datasets", "hub", "options"),

@@ -10,12 +10,12 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from explorer import formats
 from explorer.core import ExplorerError, SizeError
 
 IGNORE = 255
 DEPTH_MAX = 10.0
 MAP_SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".bmp")
-COLOUR_MODES = ("RGB", "RGBA", "CMYK", "YCbCr")
 
 
 def map_size(path: Path) -> tuple[int, int]:
@@ -34,7 +34,7 @@ def map_size(path: Path) -> tuple[int, int]:
 def read_labels(path: Path, classes: int | None = None) -> Tensor:
     """Return (H, W) int64 class numbers; 255 is ignored.
 
-    Palette pictures give their indices, bilevel ones 0 and 1.
+    Palette pictures give their indices, bilevel ones 0 and 1, grey of 2 or 4 bits what is stored.
 
     Raises:
         ExplorerError: unreadable, a colour picture, or a number beyond ``classes``.
@@ -56,12 +56,13 @@ def read_depth(path: Path, depth_max: float = DEPTH_MAX) -> tuple[Tensor, Tensor
     """Return (H, W) metres and which pixels are valid.
 
     16-bit pictures are millimetres with 0 invalid; 8-bit ones hold (v + 0.5) / 255 of ``depth_max``
-    and are valid everywhere; ``.npy`` holds metres, invalid where not finite or not positive.
+    and are valid everywhere, as are those of fewer bits, stretched to 255; ``.npy`` holds metres,
+    invalid where not finite or not positive.
 
     Raises:
         ExplorerError: unreadable or a colour picture.
     """
-    values = _values(path, "depths")
+    values = _values(path, "depths", stretched=True)
     if path.suffix == ".npy":
         metres = torch.from_numpy(values.astype(np.float32))
     elif values.dtype == np.uint8:
@@ -97,7 +98,8 @@ def read_normals(path: Path) -> tuple[Tensor, Tensor]:
                 raise ExplorerError(
                     f"{_short(path)} is a {picture.mode} picture; normals need three channels (RGB)"
                 )
-            raw = torch.from_numpy(_decoded(path, picture)[..., :3].copy()).permute(2, 0, 1)
+            colours = _decoded(path, lambda: np.array(formats.load(picture, _short(path))[0]))
+            raw = torch.from_numpy(colours[..., :3].copy()).permute(2, 0, 1)
         valid = raw.sum(dim=0) > 0
         vectors = raw.float() / 255 * 2 - 1
     length = vectors.norm(dim=0)
@@ -141,20 +143,20 @@ def same_size(map_path: Path, size: tuple[int, int], photo: Path, photo_size: tu
         )
 
 
-def _values(path: Path, what: str) -> np.ndarray:
-    """Return the (H, W) numbers of a one-channel map."""
+def _values(path: Path, what: str, stretched: bool = False) -> np.ndarray:
+    """Return the (H, W) numbers of a one-channel map; ``stretched``: of few bits as 0 to 255."""
     if path.suffix == ".npy":
         found = _load(path)
         if found.ndim != 2:
             raise ExplorerError(f"{_short(path)} is {found.shape}; {what} are one number per pixel")
         return found
     with _picture(path) as picture:
-        if picture.mode in COLOUR_MODES:
+        if len(picture.getbands()) > 1:
             raise ExplorerError(
                 f"{_short(path)} is a colour picture ({picture.mode}); {what} are expected as a "
                 "picture of one channel"
             )
-        return _decoded(path, picture)
+        return _decoded(path, lambda: formats.stored_numbers(picture, _short(path), stretched))
 
 
 def _picture(path: Path) -> Image.Image:
@@ -166,11 +168,14 @@ def _picture(path: Path) -> Image.Image:
         raise ExplorerError(f"{_short(path)} cannot be read: {error}") from None
 
 
-def _decoded(path: Path, picture: Image.Image) -> np.ndarray:
+def _decoded(path: Path, decode: Callable[[], np.ndarray]) -> np.ndarray:
     try:
-        return np.array(picture)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ExplorerError(f"{_short(path)} cannot be read: {error}") from None
+        return decode()
+    except ExplorerError:
+        raise
+    except Exception as error:  # damaged data can fail in a decoder in any way
+        reason = str(error) or type(error).__name__
+        raise ExplorerError(f"{_short(path)} cannot be read: {reason}") from None
 
 
 def _load(path: Path, mmap: bool = False) -> np.ndarray:

@@ -14,7 +14,6 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 
 from explorer.backbones import load_backbone
-from explorer.core import ExplorerError
 from explorer.datasets import Dataset, Example, open_dataset
 from explorer.datasets.maps import map_size, same_size
 from explorer.datasets.splits import thin
@@ -29,6 +28,7 @@ from explorer.evaluation.scenes import Sizes, Stage
 from explorer.evaluation.tables import Table, comparison_table, probe_tables
 from explorer.evaluation.tasks import TASKS
 from explorer.feature_cache import FeatureCache
+from explorer.image import photo_size
 
 PATIENCE = timedelta(hours=12)  # one process may upsample long while the others wait
 MAPS = {"segmentation": "labels", "depth": "depth", "normals": "normals"}
@@ -281,15 +281,8 @@ class Evaluation:
 
 def _check_sizes(examples: list[Example]) -> None:
     """Compare headers before any work, so that a wrong file does not stop a run half way."""
-    from PIL import Image
-
     for example in examples:
-        try:
-            with Image.open(example.photo_path) as picture:
-                turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-                size = picture.size if turned else picture.size[::-1]
-        except OSError as error:
-            raise ExplorerError(f"{example.photo_path.name} cannot be read: {error}") from None
+        size = photo_size(example.photo_path)
         same_size(example.map_path, map_size(example.map_path), example.photo_path, size)
 
 

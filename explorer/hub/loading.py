@@ -26,7 +26,7 @@ class Loaded:
 
     ``digest_seen`` is the sha256 of the file that was read; ``verified`` says whether it is the one
         that a card or a
-    pin demands. ``row`` is None for a file that nobody described.
+    pin demands. ``row`` is None for a file that nobody described and whose digest no row has.
     """
 
     state: dict[str, Tensor]
@@ -61,8 +61,11 @@ def load(
     row = _row_for(wanted, path)
     place = local_place(row) if row else None
     seen = digest(path)
-    state = read_state(path, transform or (row.transform if row else "auto"))
     verified = place is not None and place.sha256 == seen
+    if row is None:  # a path: the digest tells whose file it is
+        row = next((r for r in map(lock.with_pin, CHECKPOINTS) if r.sha256 == seen), None)
+        verified = row is not None
+    state = read_state(path, transform or (row.transform if row else "auto"))
     if row and place and place.key and not verified:
         lock.note_seen(place.key, row.name, seen, path.stat().st_size)
     return Loaded(state, path, seen, verified, row)
@@ -105,6 +108,7 @@ def convert(
         row = checkpoint(wanted) if isinstance(wanted, str) else wanted
     published = next((r for r in CHECKPOINTS if r.name == row.name), row)
     path = path or resolve(published, allow_network=allow_network, progress=progress)
+    lock.check_pin(published)
     pinned = lock.with_pin(published)
     seen = digest(path)
     if pinned.sha256 and path.suffix != ".safetensors" and seen != pinned.sha256:

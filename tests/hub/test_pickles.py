@@ -411,7 +411,7 @@ def test_each_published_layout_gets_the_modules_names(tmp_path):
 
 
 def test_convert_writes_safetensors_that_take_the_rows_place(places, state):
-    name = "jafar_vit_small_patch14_dinov2.lvd142m"
+    name = "jafar_vit_base_patch14_dinov2.lvd142m"
     source = write(places / f"{name}.pth", {"jafar": state, "epoch": 1})
     out = hub.convert(source)
     assert out == places / "cache" / "converted" / f"{name}.safetensors"
@@ -421,7 +421,7 @@ def test_convert_writes_safetensors_that_take_the_rows_place(places, state):
     assert same(loaded.state, state) and loaded.verified and loaded.label == "converted"
     row = hub.checkpoint(name)
     assert row.statistics == "backbone" and row.licence == "Apache-2.0" and row.url
-    assert hub.find("jafar", "vit_small_patch14_dinov2.lvd142m")[0].path == out
+    assert hub.find("jafar", "vit_base_patch14_dinov2.lvd142m")[0].path == out
     assert [r.name for r in hub.checkpoints()].count(name) == 1
 
 

@@ -149,7 +149,13 @@ class Resampler(ABC):
 class LinearResampler(Resampler):
     """A map that is linear in the features and treats every channel alike, so projecting first is
     exact.
+
+    A subclass has to write ``apply`` alone; everything else follows from it, ``stencil`` by
+    carrying unit cells. One that knows its weights overrides ``stencil`` and ``sample``.
     """
+
+    def __init__(self, values: Tensor, output_size: tuple[int, int]):
+        self.values, self.output_size = values, tuple(output_size)
 
     @abstractmethod
     def apply(self, values: Tensor, rows: Rows = None) -> Tensor:
@@ -160,6 +166,21 @@ class LinearResampler(Resampler):
     def features(self, rows: Rows = None) -> Tensor:
         """Return all channels at output resolution, or only rows [r0, r1)."""
         return self.apply(self.values, rows)
+
+    @torch.no_grad()
+    def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
+        """Return the (h, w) weights that ``apply`` puts on each cell for output pixel (row, col):
+        what the pixel is where one cell is 1 and all others are 0, cell by cell.
+        """
+        self.check_query(row, col, batch)
+        cells = self.grid[0] * self.grid[1]
+        cell_bytes = len(self.values) * (cells + self.output_size[1]) * self.values.element_size()
+        units = torch.eye(cells, dtype=self.values.dtype, device=self.values.device)
+        parts = []
+        for some in units.split(max(1, tile_bytes(SAMPLE_BYTES) // cell_bytes)):
+            channels = some.unflatten(1, self.grid).expand(len(self.values), -1, -1, -1)
+            parts.append(self.apply(channels, (row, row + 1))[batch, :, 0, col])
+        return torch.cat(parts).view(self.grid)
 
     def pixel(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Return the (C,) features of one output pixel: its stencil times the cells."""
@@ -187,6 +208,7 @@ class Upsampler(nn.Module):
     paper: ClassVar[str] = ""  # arXiv id
     trained: ClassVar[bool] = False  # whether the method has weights to learn
     agnostic: ClassVar[bool] = True  # whether one set of weights serves every backbone
+    guided: ClassVar[bool] = True  # whether the image has a say
     linear: bool = True
     convex: bool = True
     space: str = "backbone"

@@ -127,11 +127,10 @@ def test_the_upsampler_to_start_from_makes_a_figure(mine, place, monkeypatch, ca
         assert np.asarray(picture.convert("RGB")).std() > 10
 
 
-def test_the_upsampler_to_start_from_keeps_every_promise(mine, monkeypatch):
+def test_the_upsampler_to_start_from_keeps_every_promise(mine):
     """The contract tests that bilinear has to pass: it is linear and convex as well."""
     assert issubclass(mine.Mine, Upsampler) and issubclass(mine.MyResampler, LinearResampler)
     given = {"image_size": (50, 38), "output_size": (33, 71), "device": "cpu"}
-    given["monkeypatch"] = monkeypatch
     tried = 0
     for test in [value for key, value in vars(contract).items() if key.startswith("test_")]:
         marks = {m.args[0]: m.args[1] for m in getattr(test, "pytestmark", ()) if m.args}

@@ -150,8 +150,8 @@ class LinearResampler(Resampler):
     """A map that is linear in the features and treats every channel alike, so projecting first is
     exact.
 
-    A subclass has to write ``apply`` alone; everything else follows from it, ``stencil`` by
-    carrying unit cells. One that knows its weights overrides ``stencil`` and ``sample``.
+    A subclass has to write ``apply`` alone, of differentiable operations; everything else follows
+    from it. One that knows its weights overrides ``stencil`` and ``sample``, which is faster.
     """
 
     def __init__(self, values: Tensor, output_size: tuple[int, int]):
@@ -167,20 +167,18 @@ class LinearResampler(Resampler):
         """Return all channels at output resolution, or only rows [r0, r1)."""
         return self.apply(self.values, rows)
 
-    @torch.no_grad()
     def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
-        """Return the (h, w) weights that ``apply`` puts on each cell for output pixel (row, col):
-        what the pixel is where one cell is 1 and all others are 0, cell by cell.
+        """Return the (h, w) weights that ``apply`` puts on each cell for output pixel (row, col).
+
+        The map is linear, so they are the pixel's derivatives by the cells: one channel and one row
+        of output are computed.
         """
         self.check_query(row, col, batch)
-        cells = self.grid[0] * self.grid[1]
-        cell_bytes = len(self.values) * (cells + self.output_size[1]) * self.values.element_size()
-        units = torch.eye(cells, dtype=self.values.dtype, device=self.values.device)
-        parts = []
-        for some in units.split(max(1, tile_bytes(SAMPLE_BYTES) // cell_bytes)):
-            channels = some.unflatten(1, self.grid).expand(len(self.values), -1, -1, -1)
-            parts.append(self.apply(channels, (row, row + 1))[batch, :, 0, col])
-        return torch.cat(parts).view(self.grid)
+        with torch.enable_grad():
+            cells = self.values.new_zeros(len(self.values), 1, *self.grid).requires_grad_()
+            pixel = self.apply(cells, (row, row + 1))[batch, 0, 0, col]
+            (weights,) = torch.autograd.grad(pixel, cells)
+        return weights[batch, 0]
 
     def pixel(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Return the (C,) features of one output pixel: its stencil times the cells."""

@@ -112,7 +112,7 @@ class TimmBackbone(Backbone):
 
     def _refusal(self, image: Tensor, error: Exception) -> ExplorerError:
         """Return what to raise for an error of timm's: of sizes only if the model's own works."""
-        reason = " ".join(str(error).split())[:160]
+        reason = " ".join(str(error).split())[:160].rstrip(".")
         own = self._blank(len(image))
         try:
             self._read(own)

@@ -96,24 +96,10 @@ class TimmBackbone(Backbone):
     def _read(self, image: Tensor) -> Tensor:
         return _intermediate(self.model, image, self.index, self.norm)
 
-    def _blank(self, batch: int) -> Tensor:
-        """Return black images (B, 3, H, W) of the size that the model was made for."""
-        size = self.model.pretrained_cfg["input_size"]
-        return torch.zeros(batch, *size, device=next(self.model.parameters()).device)
-
-    def _forward(self, image: Tensor, norm: bool) -> Tensor:
-        return self.model.forward_intermediates(
-            image,
-            indices=[self.index],
-            norm=norm,
-            output_fmt="NCHW",
-            intermediates_only=True,
-        )[0]
-
     def _refusal(self, image: Tensor, error: Exception) -> ExplorerError:
         """Return what to raise for an error of timm's: of sizes only if the model's own works."""
         reason = " ".join(str(error).split())[:160].rstrip(".")
-        own = self._blank(len(image))
+        own = image.new_zeros(len(image), *self.model.pretrained_cfg["input_size"])
         try:
             self._read(own)
         except CALL_ERRORS as other:

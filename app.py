@@ -10,10 +10,9 @@ import sys
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 
-def main() -> None:
-    """Read the arguments, build the page, serve it."""
-    import explorer.ui.zero  # noqa: F401  (before anything that may touch CUDA)
-    from explorer.ui import journal, layout, serving
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line and of EXPLORER_ARGS."""
+    from explorer.ui import serving
 
     parser = argparse.ArgumentParser(description="Feature Upsampling Explorer")
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
@@ -22,8 +21,16 @@ def main() -> None:
     parser.add_argument("--share", action="store_true", help="a public Gradio link")
     parser.add_argument("--root-path", help="the path behind a proxy, if it is not /")
     serving.add_arguments(parser)
+    return parser
+
+
+def main() -> None:
+    """Read the arguments, build the page, serve it."""
+    import explorer.ui.zero  # noqa: F401  (before anything that may touch CUDA)
+    from explorer.ui import journal, layout, serving
+
     given = shlex.split(os.environ.get("EXPLORER_ARGS", ""))  # where no command line can be given
-    args = parser.parse_args([*given, *sys.argv[1:]])
+    args = build_parser().parse_args([*given, *sys.argv[1:]])
 
     journal.to_stderr()
     serving.settle()

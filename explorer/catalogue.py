@@ -5,7 +5,8 @@ loading anything.
 from __future__ import annotations
 
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
-from explorer.hub import checkpoints, local_file, mark_built
+from explorer.hub import Checkpoint, checkpoints, local_file, mark_built
+from explorer.probes import PROBES
 from explorer.upsamplers import UPSAMPLERS
 from explorer.views import VIEWS
 
@@ -54,10 +55,17 @@ def upsampler_table() -> Table:
     return ("name", "title", "arXiv", "usable now", "what"), rows
 
 
+def checkpoint_rows() -> list[Checkpoint]:
+    """Return every known checkpoint, ``built`` telling whether an upsampler or a kind of probe can
+    use it.
+    """
+    return mark_built(checkpoints(), (*UPSAMPLERS.names(), *PROBES.names()))
+
+
 def checkpoint_table() -> Table:
     """Return every known file of weights."""
     rows = []
-    for row in mark_built(checkpoints(), UPSAMPLERS.names()):
+    for row in checkpoint_rows():
         here = "yes" if local_file(row) else "needs a download"
         if not row.built:
             here = "method not built yet"

@@ -165,6 +165,7 @@ def _fill(upsampler: Upsampler, loaded: Loaded, backbone: str | None) -> None:
     if row and row.statistics == "own":
         upsampler.mean, upsampler.std = row.mean, row.std
     elif row and row.statistics == "backbone":
+        backbone = backbone or (row.backbone if row.backbone != "any" else None)
         if backbone is None:
             raise ExplorerError(
                 f"{row.name} expects the image statistics of its backbone; name the backbone"

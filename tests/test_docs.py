@@ -1,14 +1,21 @@
-"""What the documentation says in numbers is what the shipped cards say."""
+"""What the documentation says in numbers is what the shipped cards say, and its examples work."""
 
 import json
 import re
-from pathlib import Path
+import shutil
 
+import numpy as np
 import pytest
+from documents import DOCUMENTS, ROOT, blocks, commands, lines, mentioned, starts
+from PIL import Image
 
+from explorer.__main__ import build_parser, main
+from explorer.figure import read_recipe
 from explorer.training.recipe import PUBLISHED
 
-ROOT = Path(__file__).parents[1]
+README, DOCS = DOCUMENTS[0], DOCUMENTS[1:]
+BY_NAME = {path.stem: path for path in DOCUMENTS}
+PLACES = {"TASK": "segmentation"}  # what stands for a choice in an example
 ROWS = [
     [cell.strip() for cell in line.strip("|\n ").split("|")]
     for line in (ROOT / "docs" / "training.md").read_text(encoding="utf-8").splitlines()
@@ -40,3 +47,88 @@ def test_the_table_of_shipped_weights_repeats_their_cards(row):
     assert row[8] == pair("{:.3f}", "ceiling")
     assert row[9] == pair("{:.0%}", "share_of_gap")
     assert row[10].startswith(f"{100 * found['labels']:.1f} %")
+
+
+def filled(words):
+    return [PLACES.get(word, word) for word in words]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_every_command_is_one_that_the_program_knows(document):
+    parser = build_parser()
+    for words in commands(document):
+        assert parser.parse_args(filled(words)).command == words[0]
+    choices = parser._subparsers._group_actions[0].choices
+    for words in mentioned(document):
+        assert words[0] in choices, words
+        options = choices[words[0]].format_help()
+        if words[1:2] and words[1].isalpha() and words[1].islower():  # "weights list"
+            assert words[1] in options, words
+    assert commands(document) or mentioned(document)
+
+
+def test_every_start_of_the_app_is_one_that_it_takes(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    app = pytest.importorskip("app")
+    found = [words for document in DOCUMENTS for words in starts(document)]
+    assert ["--port", "7860"] in found and [] in found and len(found) >= 4
+    for words in found:
+        app.build_parser().parse_args(words)
+
+
+def test_no_line_of_shell_is_passed_over():
+    """Every bash line is a command of ours or one of the well-known ones around it."""
+    known = {"pip", "curl", "docker", "python3", "."}
+    for document in DOCUMENTS:
+        ours = [words for words in lines(document) if words[0] not in known]
+        counted = len(commands(document)) + sum("app.py" in words for words in ours)
+        counted += sum(words[1:3] == ["-m", "pytest"] for words in ours)
+        assert len(ours) == counted, document.name
+
+
+@pytest.mark.parametrize("document", DOCS, ids=lambda path: path.stem)
+def test_python_blocks_of_the_docs_run(document, tmp_path, monkeypatch):
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    monkeypatch.chdir(tmp_path)
+    for code in blocks(document, "python"):
+        exec(compile(code, str(document), "exec"), {"__name__": "__main__"})
+
+
+def one(document, *marks):
+    """Return the one command of a document that holds all the marks."""
+    (words,) = [w for w in commands(BY_NAME[document]) if all(mark in w for mark in marks)]
+    return filled(words)
+
+
+def test_the_strip_of_the_training_page_is_drawn(tmp_path, monkeypatch):
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    monkeypatch.chdir(tmp_path)
+    small = ["--input-size", "128", "--output-size", "96"]
+    assert main(one("training", "teaser strip") + small) == 0
+    recipe = read_recipe(tmp_path / "china.pdf")
+    assert recipe["upsamplers"] == ["bilinear", "jbu", "featup", "jafar", "anyup"]
+
+
+def test_the_mirror_is_rehearsed(capsys):
+    dry = [words for words in commands(BY_NAME["deploy"]) if "publish" in words]
+    dry = [words for words in dry if "--send" not in words]
+    assert len(dry) == 1 and main(dry[0]) == 0
+    said = capsys.readouterr().out
+    assert "nothing was sent" in said and "anyup_efficientnet_lite.safetensors" in said
+
+
+def test_a_folder_is_checked(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "FOLDER"
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
+    for name in "abcd":
+        shutil.copy(ROOT / "assets" / "examples" / "coffee.jpg", folder / "images" / f"{name}.jpg")
+        with Image.open(folder / "images" / f"{name}.jpg") as photo:
+            halves = np.zeros(photo.size[::-1], np.uint8)
+        halves[:, halves.shape[1] // 2 :] = 1
+        Image.fromarray(halves).save(folder / "labels" / f"{name}.png")
+    monkeypatch.chdir(tmp_path)
+    words = one("evaluation", "--check")
+    assert main(words) == 0, capsys.readouterr()
+    Image.fromarray(halves[:9]).save(folder / "labels" / "d.png")
+    assert main(words) == 1

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import re
-import shlex
+import inspect
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from documents import DOCUMENTS, ROOT, blocks, commands
 from PIL import Image
 
 from explorer.__main__ import build_parser, main
 from explorer.figure import read_recipe
 from explorer.upsamplers import UPSAMPLERS, LinearResampler, Upsampler
 
-ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text("utf-8")
+sys.path.append(str(Path(__file__).parent / "upsamplers"))
+import test_contract as contract  # noqa: E402
+
+README = DOCUMENTS[0]
 SMALL = ["--input-size", "128", "--output-size", "96"]  # a test has less time than a reader
 HOURS = ("train", "bench")  # these are only parsed
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
-
-
-def commands() -> list[list[str]]:
-    """Every ``python -m explorer`` line, as arguments."""
-    lines = [line for block in blocks("bash") for line in block.replace("\\\n", " ").splitlines()]
-    words = [shlex.split(line, comments=True) for line in lines]
-    return [found[3:] for found in words if found[:3] == ["python", "-m", "explorer"]]
+TRIED = ("load_file", "gradio_client", "load_backbone", "figure_panels", "@UPSAMPLERS.register")
 
 
 def snippets(*marks: str) -> list[str]:
     """The Python blocks that mention one of the marks, in the README's order."""
-    return [code for code in blocks("python") if any(mark in code for mark in marks)]
+    return [code for code in blocks(README, "python") if any(mark in code for mark in marks)]
+
+
+def test_every_python_block_is_run_by_one_of_these_tests():
+    assert len(blocks(README, "python")) == len(TRIED)
+    assert all(len(snippets(mark)) == 1 for mark in TRIED)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def typed(place):
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        for words in commands():
+        for words in commands(README):
             if words[0] in HOURS:
                 build_parser().parse_args(words)
                 continue
@@ -102,16 +102,45 @@ def test_the_python_examples_run(place, monkeypatch, capsys):
     assert recipe["views"][1]["options"] == {"head": 0}
 
 
-def test_the_upsampler_to_start_from_is_one():
+@pytest.fixture
+def mine(monkeypatch):
+    """The upsampler to start from, a module of its own as the README says."""
     (code,) = snippets("@UPSAMPLERS.register")
-    names = {"UPSAMPLERS": UPSAMPLERS, "Upsampler": Upsampler, "LinearResampler": LinearResampler}
+    module = types.ModuleType("explorer.upsamplers.mine")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     try:
-        exec(code, names)
-        assert UPSAMPLERS.describe("mine").startswith("One sentence")
-        assert issubclass(names["Mine"], Upsampler)
+        exec(code, module.__dict__)
+        yield module
     finally:
         UPSAMPLERS._entries.pop("mine", None)
-    assert not names["MyResampler"].__abstractmethods__
+
+
+def test_the_upsampler_to_start_from_makes_a_figure(mine, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    assert main(["list", "upsamplers"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "2601.00001" in line]
+    assert "One sentence" in line and "training-free" in line
+    views = "pca,reach,similarity,difference"
+    words = ["figure", "photo.jpg", "--upsamplers", "bilinear,mine", "--views", views]
+    assert main([*words, "--out", "mine.png", *SMALL]) == 0
+    assert read_recipe(place / "mine.png")["upsamplers"] == ["bilinear", "mine"]
+    with Image.open(place / "mine.png") as picture:
+        assert np.asarray(picture.convert("RGB")).std() > 10
+
+
+def test_the_upsampler_to_start_from_keeps_every_promise(mine):
+    """The contract tests that bilinear has to pass: it is linear and convex as well."""
+    assert issubclass(mine.Mine, Upsampler) and issubclass(mine.MyResampler, LinearResampler)
+    given = {"image_size": (50, 38), "output_size": (33, 71), "device": "cpu"}
+    given |= {"dtype": torch.float16, "module_dtype": torch.float32}
+    tried = 0
+    for test in [value for key, value in vars(contract).items() if key.startswith("test_")]:
+        marks = {m.args[0]: m.args[1] for m in getattr(test, "pytestmark", ()) if m.args}
+        if "bilinear" in marks.get("name", ()):
+            wanted = inspect.signature(test).parameters
+            test("mine", **{key: value for key, value in given.items() if key in wanted})
+            tried += 1
+    assert tried >= 10
 
 
 @pytest.fixture(scope="module")

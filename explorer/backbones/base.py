@@ -16,7 +16,7 @@ class Backbone(nn.Module):
 
     ``dim`` channels on a grid ``stride`` times smaller than the image. ``origin`` says whose
     weights they are ("packaged", "published" or "untrained"), ``digest`` identifies weights and
-    stage in cache keys and recipes.
+    stage in cache keys and recipes. ``remark`` is what labels must mention ("" if nothing).
     """
 
     name: str
@@ -30,6 +30,7 @@ class Backbone(nn.Module):
     digest: str
     licence: str = ""
     paper: str = ""
+    remark: str = ""
 
     @torch.no_grad()
     def extract(self, image: Tensor) -> FeatureMap:

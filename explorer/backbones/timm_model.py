@@ -4,19 +4,36 @@ model.
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
+import torch
 from timm.models import get_pretrained_cfg
-from torch import Tensor
+from torch import Tensor, nn
 
 from explorer.backbones.base import BACKBONES, Backbone
-from explorer.core import SizeError, UnknownNameError, WeightsError
+from explorer.core import ExplorerError, SizeError, UnknownNameError, WeightsError
 from explorer.hub import hub_file
 from explorer.hub.fetch import cached_hub_file
+from explorer.room import is_out_of_memory
+
+# What timm's models and torch raise for a call they cannot carry out.
+CALL_ERRORS = (
+    AssertionError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class TimmBackbone(Backbone):
     """A timm model read at its last block after the final norm, patch tokens only (or at a named
     stage index).
+
+    Where timm has no norm for single tokens (Hiera and SAM 2's encoders normalise after pooling),
+    it is the last block's output, and ``remark`` says so.
 
     Raises:
         UnknownNameError: timm has no such model.
@@ -49,23 +66,100 @@ class TimmBackbone(Backbone):
         self.stride = levels[self.index]["reduction"]
         self.origin = "published" if pretrained else "untrained"
         self.digest = f"{config.get('hf_hub_id') or name}@{config.get('tag') or ''}:{self.origin}"
+        self.norm = stage is None and _takes_norm(model)
+        if stage is None and not self.norm:
+            self.remark = "last block, no final norm"
         self.model = model.eval().requires_grad_(False)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Return the stage's map (B, dim, h, w)."""
+        """Return the stage's map (B, dim, h, w).
+
+        Raises:
+            SizeError: the model takes the size it was made for, but not this one.
+            ExplorerError: timm cannot compute the map at any size, or not on the stride's grid.
+        """
         try:
-            found = self.model.forward_intermediates(
-                image,
-                indices=[self.index],
-                norm=self.stage == "last",
-                output_fmt="NCHW",
-                intermediates_only=True,
+            found = self._read(image)
+        except CALL_ERRORS as error:
+            if is_out_of_memory(error):
+                raise
+            raise self._refusal(image, error) from None
+        grid = tuple(side // self.stride for side in image.shape[-2:])
+        if tuple(found.shape[1:]) != (self.dim, *grid):
+            raise ExplorerError(
+                f"{self.title} gives a map of {_shape(found)} for a {_size(image)} image, not the "
+                f"{self.dim} channels on {grid[0]}x{grid[1]} cells of its stride {self.stride}, so "
+                "its cells cannot be placed on the image; choose another backbone"
             )
-        except AssertionError as error:  # timm asserts on sizes a fixed-size model cannot take
-            raise SizeError(
-                f"{self.title} cannot take a {tuple(image.shape[-2:])} image: {error}"
-            ) from None
-        return found[0]
+        return found
+
+    def _read(self, image: Tensor) -> Tensor:
+        return _intermediate(self.model, image, self.index, self.norm)
+
+    def _refusal(self, image: Tensor, error: Exception) -> ExplorerError:
+        """Return what to raise for an error of timm's: of sizes only if the model's own works."""
+        reason = " ".join(str(error).split())[:160].rstrip(".")
+        own = image.new_zeros(len(image), *self.model.pretrained_cfg["input_size"])
+        try:
+            self._read(own)
+        except CALL_ERRORS as other:
+            if is_out_of_memory(other):
+                raise
+            return ExplorerError(
+                f"timm cannot compute feature maps of {self.title} ({type(error).__name__}: "
+                f"{reason}); choose another backbone"
+            )
+        why = f" ({reason})" if reason and isinstance(error, AssertionError) else ""
+        made_for = f"it was made for {_size(own)}"
+        if any(side % self.stride for side in own.shape[-2:]):
+            made_for += f", of which its stride {self.stride} makes no whole cells"
+        return SizeError(f"{self.title} cannot take a {_size(image)} image{why}; {made_for}")
+
+
+class _Started(Exception):
+    """A model has begun to compute."""
+
+
+def _takes_norm(model: nn.Module) -> bool:
+    """Whether ``forward_intermediates`` can norm its maps; nothing is computed to find out.
+
+    A model that cannot refuses the argument before its first layer, which it reaches without.
+    """
+
+    def stop(*_: Any) -> None:
+        raise _Started
+
+    def starts(norm: bool) -> bool:
+        try:
+            _intermediate(model, torch.zeros(1, *model.pretrained_cfg["input_size"]), 0, norm)
+        except _Started:
+            return True
+        except CALL_ERRORS:
+            return False
+        return True
+
+    layers = [layer for layer in model.modules() if layer is not model]
+    hooks = [layer.register_forward_pre_hook(stop) for layer in layers]
+    try:
+        return starts(True) or not starts(False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _intermediate(model: nn.Module, image: Tensor, index: int, norm: bool) -> Tensor:
+    """Return the map (B, C, h, w) of one of timm's levels."""
+    return model.forward_intermediates(
+        image, indices=[index], norm=norm, output_fmt="NCHW", intermediates_only=True
+    )[0]
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-2]}x{image.shape[-1]}"
+
+
+def _shape(found: Tensor) -> str:
+    return "x".join(str(side) for side in found.shape[1:])
 
 
 def is_timm_name(name: str) -> bool:
@@ -124,9 +218,14 @@ def _create(name: str, pretrained: bool):
     for sizes in ({"dynamic_img_size": True}, {}):
         try:
             return timm.create_model(name, **options, **sizes)
-        except TypeError:
-            continue
-    raise WeightsError(f"timm cannot build {name}")
+        except TypeError as error:  # most likely of the option
+            reason = error
+        except CALL_ERRORS as error:
+            if is_out_of_memory(error):
+                raise
+            reason = error
+            break
+    raise WeightsError(f"timm cannot build {name}: {' '.join(str(reason).split())[:160]}")
 
 
 def _stage_index(stage: str, count: int, name: str) -> int:

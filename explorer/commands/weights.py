@@ -87,11 +87,9 @@ def _chosen(args: argparse.Namespace) -> list[Checkpoint]:
 
 
 def _rows() -> list[Checkpoint]:
-    from explorer.upsamplers import UPSAMPLERS
+    from explorer.catalogue import checkpoint_rows  # loads every method; other actions need none
 
-    # Probe kinds aren't upsamplers; their rows are usable wherever a file of that layout is read.
-    probes = ("segmentation", "depth", "normals")
-    return hub.mark_built(hub.checkpoints(), (*UPSAMPLERS.names(), *probes))
+    return checkpoint_rows()
 
 
 def describe(row: Checkpoint) -> dict[str, Any]:
@@ -248,6 +246,11 @@ def _lock(args: argparse.Namespace) -> int:
                 wrong += 1
             continue
         key, entry = measured
+        listed = row.sha256 if key == row.key else None  # a mirror's file is another one
+        if listed and listed != entry["sha256"]:
+            print(f"{row.name}: must have {listed}, the file has {entry['sha256']}; not pinned")
+            wrong += 1
+            continue
         before = pinned.get(key, {}).get("sha256")
         if before and before != entry["sha256"] and not args.force:
             print(f"{row.name}: pinned as {before}, the file has {entry['sha256']}; kept the pin")

@@ -27,8 +27,8 @@ class Loaded:
 
     ``digest_seen`` is the sha256 of the file that was read; ``verified`` says whether it is the one
         that a card or a
-    pin demands. ``row`` is None for a file that nobody described; ``settings`` are those in its
-    header, if it has any.
+    pin demands. ``row`` is None for a file that nobody described and whose digest no row has;
+    ``settings`` are then those in its header, if it has any.
     """
 
     state: dict[str, Tensor]
@@ -109,6 +109,7 @@ def convert(
         row = checkpoint(wanted) if isinstance(wanted, str) else wanted
     published = next((r for r in CHECKPOINTS if r.name == row.name), row)
     path = path or resolve(published, allow_network=allow_network, progress=progress)
+    lock.check_pin(published)
     pinned = lock.with_pin(published)
     seen = digest(path)
     if pinned.sha256 and path.suffix != ".safetensors" and seen != pinned.sha256:

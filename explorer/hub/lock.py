@@ -2,8 +2,10 @@
 
 ``explorer_weights.lock.json`` holds ``pinned`` and ``seen``, both keyed by where a file lies
 (`Checkpoint.key`). A pin made with ``weights lock`` is enforced from then on; ``seen`` only notes
-what was loaded unverified. The pins of ``checkpoints/`` (shipped with a project or Space) win over
-those of the cache folder. EXPLORER_WEIGHTS_LOCK names another file instead of both.
+what was loaded unverified. A digest that `explorer.hub.published` lists is enforced without a pin,
+and a pin that contradicts it makes that row unusable, no other. The pins of ``checkpoints/``
+(shipped with a project or Space) win over those of the cache folder. EXPLORER_WEIGHTS_LOCK names
+another file instead of both.
 """
 
 from __future__ import annotations
@@ -44,21 +46,33 @@ def seen(path: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def with_pin(row: Checkpoint) -> Checkpoint:
-    """Return the row with the digest, size and revision that the lock pins for it, if any."""
-    pin = pins().get(row.key) if row.key and row.origin == PUBLISHED else None
-    if not pin:
+    """Return the row with the digest, size and revision that the lock pins for it, if any.
+
+    A pin that contradicts the row's own digest changes nothing here; `check_pin` refuses it.
+    """
+    pin = _pin(row)
+    if not pin or (row.sha256 and row.sha256 != pin["sha256"]):
         return row
-    if row.sha256 and row.sha256 != pin["sha256"]:
-        raise WeightsError(
-            f"{row.name} is listed with sha256 {row.sha256}, but {LOCK_NAME} pins {pin['sha256']}; "
-            "remove the pin that is wrong"
-        )
     return replace(
         row,
         sha256=pin["sha256"],
         size=pin.get("size") or row.size,
         revision=pin.get("revision") or row.revision,
     )
+
+
+def check_pin(row: Checkpoint) -> None:
+    """Raise WeightsError if the lock pins another digest than the one the row is listed with."""
+    pin = _pin(row)
+    if pin and row.sha256 and row.sha256 != pin["sha256"]:
+        raise WeightsError(
+            f"{row.name} is listed with sha256 {row.sha256}, but {LOCK_NAME} pins {pin['sha256']}; "
+            "remove the pin that is wrong"
+        )
+
+
+def _pin(row: Checkpoint) -> dict[str, Any] | None:
+    return pins().get(row.key) if row.key and row.origin == PUBLISHED else None
 
 
 def add_pins(entries: dict[str, dict[str, Any]], path: Path | None = None) -> Path:

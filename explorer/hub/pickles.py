@@ -10,6 +10,7 @@ dictionaries come out empty to be filled, configuration classes (omegaconf, Ligh
 
 from __future__ import annotations
 
+import _compat_pickle
 import io
 import pickle
 from collections import OrderedDict
@@ -31,9 +32,16 @@ STORAGES = {
     "CharStorage": torch.int8,
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
+    "ComplexFloatStorage": torch.complex64,
+    "ComplexDoubleStorage": torch.complex128,
     "UntypedStorage": None,
 }
 SHELL_PACKAGES = (
+    "addict",
+    "easydict",
+    "mmcv",
+    "mmengine",
+    "yacs",
     "omegaconf",
     "pytorch_lightning",
     "lightning",
@@ -41,24 +49,49 @@ SHELL_PACKAGES = (
     "lightning_utilities",
     "numpy",
 )
+# Plain values and classes of the standard library, PyTorch's own values: what describes a run.
 SHELL_NAMES = {
-    "torch": ("Size", "device"),
-    "collections": ("defaultdict",),
-    "typing": ("Any",),
+    "torch": ("Size", "Tensor", "device"),
+    "torch.nn.parameter": ("Buffer", "Parameter"),
+    "torch.serialization": ("_get_layout",),
+    "torch.torch_version": ("TorchVersion",),
+    "collections": ("ChainMap", "Counter", "UserDict", "UserList", "deque"),
+    "typing": ("Any", "Optional", "Union"),
+    "types": ("GenericAlias", "SimpleNamespace"),
+    "_operator": ("getitem",),  # typing writes Optional[int] with it
     "argparse": ("Namespace",),
-    "pathlib": ("Path", "PosixPath", "WindowsPath"),
+    "copyreg": ("_reconstructor", "__newobj__", "__newobj_ex__"),
+    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "uuid": ("UUID",),
+    "pathlib": (
+        "Path",
+        "PosixPath",
+        "PurePath",
+        "PurePosixPath",
+        "PureWindowsPath",
+        "WindowsPath",
+    ),
     "_codecs": ("encode",),
     "builtins": (
-        "dict",
-        "list",
-        "tuple",
-        "set",
+        "Ellipsis",
+        "NotImplemented",
+        "bool",
+        "bytearray",
+        "bytes",
+        "complex",
+        "float",
         "frozenset",
         "int",
-        "float",
-        "bool",
+        "list",
+        "object",
+        "range",
+        "set",
+        "slice",
         "str",
-        "bytes",
+        "tuple",
+        "type",
     ),
 }
 
@@ -119,7 +152,7 @@ class InertReader(pickle._Unpickler):  # type: ignore[name-defined, misc]
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a name, or refuse it."""
-        module = "builtins" if module == "__builtin__" else module
+        module, name = self._current_name(module, name)
         if module in ("torch", "torch.storage") and name in STORAGES:
             return _StorageType(STORAGES[name])
         if module == "torch" and isinstance(vars(torch).get(name), torch.dtype):
@@ -128,6 +161,8 @@ class InertReader(pickle._Unpickler):  # type: ignore[name-defined, misc]
             return _Callable(TENSOR_FUNCTIONS[name])
         if (module, name) == ("collections", "OrderedDict"):
             return _Callable(OrderedDict)
+        if (module, name) in (("builtins", "dict"), ("collections", "defaultdict")):
+            return _Callable(lambda *_, **__: {})
         if module.split(".")[0] in SHELL_PACKAGES or name in SHELL_NAMES.get(module, ()):
             return _Callable(lambda *_, **__: _Shell())
         raise WeightsError(
@@ -136,6 +171,19 @@ class InertReader(pickle._Unpickler):  # type: ignore[name-defined, misc]
             "file was refused and nothing in it was executed; ask its author for a plain state "
             "dict or safetensors"
         )
+
+    def _current_name(self, module: str, name: str) -> tuple[str, str]:
+        """Return today's name of what protocols 0 to 2 write by its Python 2 name.
+
+        torch.save writes protocol 2, and so ``int`` as ``__builtin__.long``, ``str`` as
+        ``__builtin__.unicode``, ``range`` as ``__builtin__.xrange``. The table is the standard
+        library's own.
+        """
+        if self.proto >= 3:
+            return module, name
+        if (module, name) in _compat_pickle.NAME_MAPPING:
+            return _compat_pickle.NAME_MAPPING[module, name]
+        return _compat_pickle.IMPORT_MAPPING.get(module, module), name
 
     def persistent_load(self, pid: Any) -> Storage:
         """Return the storage that a persistent id describes."""
@@ -203,9 +251,17 @@ def _parameter(data: Any, *_: Any) -> Any:
     return data
 
 
+def _with_attributes(rebuild: Any, _type: Any, arguments: Any, *_: Any) -> Any:
+    """Rebuild a tensor that carries attributes of its own, without them."""
+    if not isinstance(rebuild, _Callable) or not isinstance(arguments, tuple):
+        raise WeightsError("a tensor of the file is made in an unknown way")
+    return rebuild.make(*arguments)
+
+
 TENSOR_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "_rebuild_tensor_v2": _tensor_v2,
     "_rebuild_tensor_v3": _tensor_v3,
+    "_rebuild_from_type_v2": _with_attributes,
     "_rebuild_parameter": _parameter,
     "_rebuild_parameter_with_state": _parameter,
 }

@@ -1,14 +1,59 @@
 """The published checkpoints, as their authors' loaders and read-me files describe them.
 
-None of these files could be downloaded where this list was written: no row has a digest, a size or
-a revision until ``weights lock`` has measured it. URLs of the DINOv2 heads follow dinov2's
+None of these files could be downloaded where this list was written. Eight rows have a digest and a
+size nevertheless (`DIGESTS`): the same bytes lie in public repositories, the authors' own among
+them, or unrelated projects quote the digest. The other rows have none, and no row has a Hub
+revision, until ``weights lock`` has measured them. URLs of the DINOv2 heads follow dinov2's
 ``hub/depthers.py`` and read-me (whose "1 layer" links for ViT-B and larger point at classification
 heads by mistake).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from explorer.hub.rows import Checkpoint
+
+# Of each file its sha256 and size in bytes; where the digest is known from.
+DIGESTS = {
+    # quoted by five unrelated public files, three of them with the release's address
+    "anyup_multi_backbone": (
+        "b6cc407da8986c7e5c9098e61f7531767a9aca8fff20a1bc6c99d488e61aac59",
+        3_541_624,
+    ),
+    # quoted by four public files, one of them with the size of the release's file
+    "anyup_paper": (
+        "9d035c0f27114a6f32bdd3d8ed93b6cd39dad4b8f8bf94e69fddbfbf022901b2",
+        3_540_612,
+    ),
+    # the file that the authors' repository held before it moved to their release
+    "jafar_vit_small_patch14_dinov2.lvd142m": (
+        "139e683d1aaadf9ad5a15e33e0908df1ae3e1bf338f21468b8430526723cb7e3",
+        2_530_569,
+    ),
+    # quoted by ten public files
+    "naf_release": (
+        "c096c1ab2217a5c3ac136365f721685e2201379cb69d509cfb0261183847c98f",
+        2_664_431,
+    ),
+    # files of the authors' repository at commit 94d4d54
+    "jafar_probe_ade20k": (
+        "1e154528970b235dd95a3785456b2d7908cabd34d1edd07b726c1da5ea0a1956",
+        701_416,
+    ),
+    "jafar_probe_cityscapes": (
+        "87777a5944a84a851b6cc260f9a8a59773a8225d17ce9c16f96f6475d5432b2e",
+        91_624,
+    ),
+    "jafar_probe_coco": (
+        "59c3bb9b576e51459bee047276a6ee6f25f8578e7f1971de4963646a5f14f439",
+        128_488,
+    ),
+    "jafar_probe_voc": (
+        "18fbad1d52426c0bae0abc69665fb28b7787433ba4651a973ab1b431c7c94451",
+        100_840,
+    ),
+}
 
 DINOV2_S = "vit_small_patch14_dinov2.lvd142m"
 DINOV2_B = "vit_base_patch14_dinov2.lvd142m"
@@ -235,12 +280,21 @@ def _jafar_probes() -> list[Checkpoint]:
     ]
 
 
-CHECKPOINTS: tuple[Checkpoint, ...] = (
-    *_anyup(),
-    *_jafar(),
-    *_featup(),
-    *_loftup(),
-    *_naf(),
-    *_dinov2_heads(),
-    *_jafar_probes(),
+def _with_digest(row: Checkpoint) -> Checkpoint:
+    """Return the row with what `DIGESTS` says of its file, if anything."""
+    sha256, size = DIGESTS.get(row.name, (None, None))
+    return replace(row, sha256=sha256, size=size)
+
+
+CHECKPOINTS: tuple[Checkpoint, ...] = tuple(
+    _with_digest(row)
+    for row in (
+        *_anyup(),
+        *_jafar(),
+        *_featup(),
+        *_loftup(),
+        *_naf(),
+        *_dinov2_heads(),
+        *_jafar_probes(),
+    )
 )

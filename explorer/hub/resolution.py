@@ -94,7 +94,9 @@ def resolve(
         if path.with_suffix(".json").is_file() and path.suffix == ".safetensors":
             read_card(path)
         return path
-    row = lock.with_pin(checkpoint(wanted) if isinstance(wanted, str) else wanted)
+    row = checkpoint(wanted) if isinstance(wanted, str) else wanted
+    lock.check_pin(row)
+    row = lock.with_pin(row)
     if force and row.path is None:
         _remove(row)
     place = local_place(row)
@@ -120,13 +122,12 @@ def verify(row: Checkpoint, place: Place) -> Path:
                 f"was tampered with, and is not used{again if row.path is None else ''}"
             )
     if row.origin == CONVERTED and row.key:
-        pin = lock.pins().get(row.key)
+        pinned = next((lock.with_pin(r).sha256 for r in CHECKPOINTS if r.key == row.key), None)
         source = read_card(place.path, check=False)["source"]["sha256"]
-        if pin and pin["sha256"] != source:
+        if pinned and pinned != source:
             raise WeightsError(
                 f"{place.path.name} was converted from a file with sha256 {source}, but "
-                f"{pin['sha256']} is pinned for "
-                f"{row.name}; convert the right file"
+                f"{pinned} is pinned for {row.name}; convert the right file"
             )
     return place.path
 

@@ -2,7 +2,7 @@
 
 Safetensors are taken as they are. A ``.pth``, ``.ckpt`` or ``.bin`` is read by its row's transform:
 
-    state_dict  the file is the state dict: torch.load(weights_only=True)
+    state_dict  the file is the state dict
     loftup      the same; the training variant's ``upsampler.*`` and ``model.1.norm.*`` are renamed
     jafar, anyup  a training checkpoint, the state dict under that key
     featup      a Lightning checkpoint: ``upsampler.*`` without the prefix, ``model.1.norm.*`` as
@@ -11,18 +11,15 @@ Safetensors are taken as they are. A ``.pth``, ``.ckpt`` or ``.bin`` is read by 
                 ``model_state_dict``
     auto        whatever of these the file looks like
 
-All but the first two go through `explorer.hub.pickles`, which executes nothing.
+All of them go through `explorer.hub.pickles`, which executes nothing.
 """
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -56,29 +53,9 @@ def read_state(path: Path, transform: str = "auto") -> dict[str, Tensor]:
         raise WeightsError(
             f"{path.name} is no file of weights: .safetensors is expected, or {', '.join(PICKLED)}"
         )
-    if transform in ("state_dict", "loftup"):
-        return _named(_plain(path), transform, path)
     archive = Archive(path)
     stored = _named(archive.content, transform, path)
     return archive.tensors(stored)
-
-
-def _plain(path: Path) -> Any:
-    if not zipfile.is_zipfile(path):
-        raise WeightsError(
-            f"{path.name} is not in PyTorch's zip format (torch >= 1.6) and is not read; convert "
-            "it where you trust it"
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        first = str(error).strip().splitlines()
-        raise WeightsError(
-            f"{path.name} holds more than tensors and was refused by the safe reader "
-            f"({first[0][:160] if first else 'no reason given'})"
-        ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path.name} is damaged: {str(error)[:160]}") from None
 
 
 def _named(content: Any, transform: str, path: Path) -> dict[str, Any]:
@@ -106,7 +83,7 @@ def _named(content: Any, transform: str, path: Path) -> dict[str, Any]:
         state = {k.removeprefix("decode_head."): v for k, v in _under(content, key, path).items()}
     else:
         state = {str(k): v for k, v in content.items()}
-    strange = [k for k, v in state.items() if not isinstance(v, Tensor | StoredTensor)]
+    strange = [k for k, v in state.items() if not isinstance(v, StoredTensor)]
     if not state or strange:
         raise WeightsError(
             f"{path.name}, read as {transform!r}, "

@@ -145,7 +145,13 @@ class Resampler(ABC):
 class LinearResampler(Resampler):
     """A map that is linear in the features and treats every channel alike, so projecting first is
     exact.
+
+    A subclass has to write ``apply`` alone, of differentiable operations; everything else follows
+    from it. One that knows its weights overrides ``stencil`` and ``sample``, which is faster.
     """
+
+    def __init__(self, values: Tensor, output_size: tuple[int, int]):
+        self.values, self.output_size = values, tuple(output_size)
 
     @abstractmethod
     def apply(self, values: Tensor, rows: Rows = None) -> Tensor:
@@ -156,6 +162,19 @@ class LinearResampler(Resampler):
     def features(self, rows: Rows = None) -> Tensor:
         """Return all channels at output resolution, or only rows [r0, r1)."""
         return self.apply(self.values, rows)
+
+    def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
+        """Return the (h, w) weights that ``apply`` puts on each cell for output pixel (row, col).
+
+        The map is linear, so they are the pixel's derivatives by the cells: one channel and one row
+        of output are computed.
+        """
+        self.check_query(row, col, batch)
+        with torch.enable_grad():
+            cells = self.values.new_zeros(len(self.values), 1, *self.grid).requires_grad_()
+            pixel = self.apply(cells, (row, row + 1))[batch, 0, 0, col]
+            (weights,) = torch.autograd.grad(pixel, cells)
+        return weights[batch, 0]
 
     def pixel(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Return the (C,) features of one output pixel: its stencil times the cells."""
@@ -189,6 +208,7 @@ class Upsampler(nn.Module):
     paper: ClassVar[str] = ""  # arXiv id
     trained = HasParameters()
     agnostic: ClassVar[bool] = True  # whether one set of weights serves every backbone
+    guided: ClassVar[bool] = True  # whether the image has a say
     linear: bool = True
     convex: bool = True
     space: str = "backbone"

@@ -60,6 +60,7 @@ def axis_map(cells: int, outputs: int, mode: str, like: Tensor, antialias: bool 
 class Interpolation(Upsampler):
     """An interpolation that ignores the image."""
 
+    guided = False
     mode: str
 
     def _prepare(

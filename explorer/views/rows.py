@@ -105,9 +105,12 @@ class Place:
 
 
 def row_label(session: Session, backbone: str) -> str:
-    """Return a backbone's name as papers write it, with the stage if one was chosen."""
+    """Return a backbone's name as papers write it, with the stage if one was chosen, and with what
+    must be said of its features.
+    """
     model = session.backbone(backbone)
-    return model.title if ":" not in backbone else f"{model.title} {model.stage}"
+    name = model.title if ":" not in backbone else f"{model.title} {model.stage}"
+    return f"{name} ({model.remark})" if model.remark else name
 
 
 def coarse_grids(

@@ -1,6 +1,9 @@
 """Backbones: the packaged weights are the published ones, any timm model works offline with random
 weights."""
 
+import functools
+from pathlib import Path
+
 import pytest
 import timm
 import torch
@@ -9,6 +12,11 @@ from torch.nn import functional as F
 from explorer.backbones import BACKBONES, is_embedded, load_backbone, statistics
 from explorer.backbones.cnn import STAGES, match_by_order, packaged_weights
 from explorer.core import ExplorerError, SizeError, UnknownNameError, WeightsError
+from explorer.image import normalise, open_photo
+from explorer.session import Options, Session
+from explorer.views import VIEWS
+
+ROOT = Path(__file__).parents[2]
 
 WIDTHS = {"blocks.5": 192, "blocks.4": 112, "multi": 624}
 
@@ -110,6 +118,148 @@ def test_features_follow_the_photo():
     other[..., 112:160, 112:160] = 0
     moved = 1 - F.cosine_similarity(features, backbone.extract(other).data)[0]
     assert moved[8:, 8:].mean() > 3 * moved[:4, :4].mean()
+
+
+def seen_from(backbone, cell, size):
+    """How much each part of the image, (rows, cols) of cells, says of one cell's features."""
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, *size, requires_grad=True)
+    features = backbone.encode(image)[0][(slice(None), *cell)]
+    (slope,) = torch.autograd.grad((features * torch.randn_like(features)).sum(), image)
+    return F.avg_pool2d(slope[0].square().sum(0)[None], backbone.stride)[0]
+
+
+FAMILIES = {  # small ones of each way in which timm arranges its maps, and a rectangle they take
+    "test_byobnet": (2, 4),
+    "test_convnext": (2, 4),
+    "test_efficientnet": (2, 4),
+    "test_mambaout": (2, 4),  # (B, H, W, C) within
+    "test_nfnet": (2, 4),
+    "test_vit": (4, 7),  # tokens
+    "test_vit2": (4, 7),
+    "test_vit4": (4, 7),
+    "swin_tiny_patch4_window7_224": (2, 4),  # (B, H, W, C)
+    "efficientvit_b0": (2, 4),
+    "fasternet_t0": (2, 4),
+    "edgenext_xx_small": (2, 4),
+    "pvt_v2_b0": (2, 4),
+    "regnetx_002": (2, 4),
+    "hieradet_small": (2, 4),  # windows of tokens
+    "deit_tiny_distilled_patch16_224": (4, 7),  # two tokens beside the patches
+}
+
+
+@pytest.mark.parametrize("name, grid", FAMILIES.items())
+def test_cells_look_at_their_own_place_in_the_image(name, grid):
+    torch.manual_seed(0)
+    backbone = load_backbone(name, device="cpu", pretrained=False)
+    size = tuple(n * backbone.stride for n in grid)
+    made = backbone.extract(torch.rand(1, 3, *size)).data
+    assert made.shape == (1, backbone.dim, *grid) and made.isfinite().all()
+    top, left = grid[0] // 2, grid[1] // 2
+    for cell in ((0, grid[1] - 1), (grid[0] - 1, 0)):  # a transposed map would mix these up
+        share = seen_from(backbone, cell, size)
+        parts = {
+            (0, grid[1] - 1): share[:top, left:].mean(),
+            (grid[0] - 1, 0): share[top:, :left].mean(),
+        }
+        here = parts.pop(cell)
+        assert here > 1.2 * max(parts.values()), name
+
+
+@pytest.mark.parametrize("name", ["hiera_tiny_224", "hieradet_small", "sam2_hiera_tiny"])
+def test_hiera_is_read_at_its_last_block_and_says_so(name):
+    """Its only norm comes after pooling; timm refuses to norm single cells with an assertion."""
+    backbone = load_backbone(name, device="cpu", pretrained=False)
+    image = torch.rand(1, 3, 224, 224)
+    features = backbone.extract(image).data
+    assert features.shape == (1, backbone.dim, 7, 7)
+    assert backbone.remark == "last block, no final norm"
+    (last,) = backbone.model.forward_intermediates(
+        normalise(image, backbone.mean, backbone.std),
+        indices=[backbone.index],
+        intermediates_only=True,
+    )
+    assert torch.equal(features, last)
+    staged = load_backbone(name, "1", "cpu", pretrained=False)
+    assert staged.extract(image).data.shape[-2:] == (28, 28) and staged.remark == ""
+
+
+def test_labels_say_that_there_was_no_norm(monkeypatch):
+    untrained = functools.partial(load_backbone, pretrained=False)
+    monkeypatch.setattr("explorer.session.load_backbone", untrained)
+    photo = open_photo(ROOT / "assets" / "examples" / "cat.jpg")
+    backbones = ("hieradet_small", "hieradet_small:1", "test_vit", "efficientnet_lite0")
+    options = Options(photo, backbones, ("bilinear",), 64, 64)
+    rows = {panel.row for panel in VIEWS.create("pca").stream(Session("cpu"), options)}
+    said = "hieradet_small (last block, no final norm)"
+    assert {said, "hieradet_small 1", "test_vit", "EfficientNet-Lite0"} <= rows
+
+
+REFUSED = [  # architecture, size, error, sentence
+    ("hiera_tiny_224", (192, 224), SizeError, "cannot take a 192x224 image; .* made for 224x224$"),
+    ("halonet_h1", (160, 224), SizeError, "cannot take a 160x224 image; .* 256x256$"),
+    ("test_coatnet", (160, 224), SizeError, "cannot take a 160x224 image; .* 160x160$"),
+    ("cait_xxs24_224", (160, 224), SizeError, r"match model \(224\)\); it was made for 224x224$"),
+    ("efficientformerv2_s0", (160, 224), SizeError, "made for 224x224$"),
+    ("levit_128s", (192, 256), SizeError, "224x224, of which its stride 64 makes no whole cells$"),
+    ("inception_v4", (160, 224), ExplorerError, "a map of 1536x3x5 .* not .* on 5x7 cells"),
+    ("crossvit_tiny_240", (170, 238), ExplorerError, "a map of 192x14x14 .* not .* 10x14 cells"),
+]
+
+
+@pytest.mark.parametrize("name, size, error, sentence", REFUSED, ids=[row[0] for row in REFUSED])
+def test_what_cannot_be_read_is_refused_truly(name, size, error, sentence):
+    backbone = load_backbone(name, device="cpu", pretrained=False)
+    with pytest.raises(ExplorerError, match=sentence) as caught:
+        backbone.extract(torch.rand(1, 3, *size))
+    assert type(caught.value) is error
+
+
+CAUSES = [AssertionError("not here"), NotImplementedError("no"), RuntimeError("no"), IndexError()]
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda error: type(error).__name__)
+def test_only_what_works_at_the_models_own_size_is_a_matter_of_sizes(cause, monkeypatch):
+    backbone = load_backbone("test_vit", device="cpu", pretrained=False)
+    own, read = (160, 160), backbone.model.forward_intermediates
+
+    def other_sizes_fail(image, **options):
+        if tuple(image.shape[-2:]) != own:
+            raise cause
+        return read(image, **options)
+
+    def all_fail(*_, **__):
+        raise cause
+
+    monkeypatch.setattr(backbone.model, "forward_intermediates", other_sizes_fail)
+    with pytest.raises(SizeError, match="cannot take a 160x224 image.* made for 160x160"):
+        backbone.extract(torch.rand(1, 3, 160, 224))
+    assert backbone.extract(torch.rand(1, 3, *own)).grid == (10, 10)
+    monkeypatch.setattr(backbone.model, "forward_intermediates", all_fail)
+    for size in (own, (160, 224)):
+        with pytest.raises(ExplorerError, match=f"{type(cause).__name__}.*another") as caught:
+            backbone.extract(torch.rand(1, 3, *size))
+        assert not isinstance(caught.value, SizeError)
+
+
+@pytest.mark.parametrize("cause", [MemoryError(), torch.OutOfMemoryError("out of memory")])
+def test_too_little_memory_stays_what_it_is(cause, monkeypatch):
+    backbone = load_backbone("test_vit", device="cpu", pretrained=False)
+
+    def full(*_, **__):
+        raise cause
+
+    monkeypatch.setattr(backbone.model, "forward_intermediates", full)
+    with pytest.raises(type(cause)):
+        backbone.extract(torch.rand(1, 3, 160, 224))
+    monkeypatch.undo()
+    assert backbone.extract(torch.rand(1, 3, 160, 160)).grid == (10, 10)
+
+
+def test_a_name_that_timm_has_but_cannot_build():
+    with pytest.raises(WeightsError, match="timm cannot build vit_base_patch16_224_sam: .*tag"):
+        load_backbone("vit_base_patch16_224_sam", pretrained=False)
 
 
 def test_names_nobody_knows_and_weights_nobody_has(monkeypatch):

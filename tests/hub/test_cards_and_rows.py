@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import os
@@ -14,11 +15,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from explorer import hub
+from explorer.catalogue import checkpoint_rows, checkpoint_table
+from explorer.commands import weights
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.hub import CHECKPOINTS, Checkpoint, lock
 from explorer.hub.cards import card_text
+from explorer.hub.loading import converted_card
 from explorer.hub.places import write_weights
-from explorer.hub.resolution import local_place
+from explorer.hub.published import DIGESTS
 
 CARD = {
     "method": "jafar",
@@ -45,6 +49,12 @@ def ship(places, name="jafar_efficientnet_lite0", **changes):
     return weights
 
 
+def weights_command(*words):
+    parser = argparse.ArgumentParser()
+    weights.add_arguments(parser)
+    return weights.run(parser.parse_args(words))
+
+
 def test_every_published_row_is_complete():
     assert max(Counter(row.name for row in CHECKPOINTS).values()) == 1
     assert Counter(row.method for row in CHECKPOINTS) == {
@@ -60,11 +70,12 @@ def test_every_published_row_is_complete():
         assert row.licence and re.fullmatch(r"\d{4}\.\d{5}", row.paper) and row.file
         assert bool(row.repo) != bool(row.url)
         assert (row.url or "https://").startswith("https://")
-        assert row.sha256 is row.revision is row.size is None  # nobody here could measure them
+        assert row.revision is None and (row.sha256 is None) == (row.size is None)
         assert row.origin == "published" and (row.method == "anyup") == (
             "feature_layer" in row.options
         )
     assert max(Counter(row.key for row in CHECKPOINTS).values()) == 1
+    assert {row.name for row in CHECKPOINTS if row.sha256} == set(DIGESTS)  # each names a row
 
 
 def test_jafar_files_follow_their_names_not_the_swapped_links():
@@ -225,33 +236,95 @@ def test_not_built_methods_are_marked():
     assert all(row.built for row in rows if row.method == "anyup")
 
 
+def test_built_is_what_an_upsampler_or_a_kind_of_probe_can_use():
+    from explorer.probes import PROBES
+    from explorer.upsamplers import UPSAMPLERS
+
+    rows = checkpoint_rows()
+    for row in rows:
+        assert row.built == (row.method in UPSAMPLERS or row.method in PROBES), row.name
+    assert {row.method for row in rows if row.built} > set(PROBES) - {"normals"}
+    said = {cells[0]: cells[-1] for cells in checkpoint_table()[1]}
+    assert said["nyu13_efficientnet_lite0"] == "yes"  # shipped
+    assert said["jafar_probe_voc"] in ("yes", "needs a download")
+    assert said["loftup_clip"] == "method not built yet"
+
+
+UNPINNED = "loftup_clip"  # no digest is listed for it
+
+
 def test_shipped_pins_win_and_the_lock_file_is_checked(places, monkeypatch):
-    row = hub.checkpoint("naf_release")
+    row = hub.checkpoint(UNPINNED)
     lock.add_pins({row.key: {"sha256": "aa" * 32, "size": 3, "revision": None, "name": row.name}})
-    assert hub.checkpoint("naf_release").sha256 == "aa" * 32
+    assert hub.checkpoint(UNPINNED).sha256 == "aa" * 32
     shipped = places / "checkpoints" / lock.LOCK_NAME
     lock.add_pins({row.key: {"sha256": "bb" * 32, "size": 3, "name": row.name}}, shipped)
-    assert hub.checkpoint("naf_release").sha256 == "bb" * 32
-    with pytest.raises(WeightsError, match="remove the pin that is wrong"):
-        local_place(replace(row, sha256="cc" * 32))
+    assert hub.checkpoint(UNPINNED).sha256 == "bb" * 32
+    for action in (hub.resolve, hub.load):
+        with pytest.raises(WeightsError, match="remove the pin that is wrong"):
+            action(replace(row, sha256="cc" * 32))
     monkeypatch.setenv("EXPLORER_WEIGHTS_LOCK", str(places / "other.json"))
-    assert hub.checkpoint("naf_release").sha256 is None
+    assert hub.checkpoint(UNPINNED).sha256 is None
     (places / "other.json").write_text("[]")
     with pytest.raises(WeightsError, match="no lock file"):
         hub.checkpoints()
 
 
-def test_a_converted_copy_must_come_from_the_pinned_file(places):
+def test_a_pin_against_a_listed_digest_stops_that_row_alone(places, capsys):
     row = hub.checkpoint("naf_release")
-    source = places / "naf_release.pth"
+    lock.add_pins({row.key: {"sha256": "aa" * 32, "size": 3, "name": row.name}})
+    ship(places)
+    assert hub.checkpoint("naf_release").sha256 == DIGESTS["naf_release"][0]
+    assert "jafar_efficientnet_lite0" in {row.name for row in hub.checkpoints()}
+    assert hub.load("jafar_efficientnet_lite0").verified
+    assert weights_command("list") == 0 and "naf_release" in capsys.readouterr().out
+    torch.save({"a": torch.ones(2)}, places / "naf_release.pth")
+    for action in (
+        lambda: hub.load("naf_release"),
+        lambda: hub.convert(places / "naf_release.pth"),
+    ):
+        with pytest.raises(WeightsError, match="remove the pin that is wrong"):
+            action()
+
+
+def test_a_file_without_the_listed_digest_is_neither_used_nor_pinned(places, capsys):
+    torch.save({"a": torch.ones(2)}, places / "checkpoints" / "naf_release.pth")
+    listed = DIGESTS["naf_release"][0]
+    with pytest.raises(WeightsError, match=f"{listed} was expected"):
+        hub.load("naf_release")
+    for words in (["lock"], ["lock", "naf_release", "--force"]):
+        assert weights_command(*words) == 1
+        assert f"must have {listed}" in capsys.readouterr().out
+    assert lock.pins() == {}
+    with pytest.raises(WeightsError, match="it was not converted"):
+        hub.convert(places / "checkpoints" / "naf_release.pth")
+
+
+def test_a_converted_copy_must_come_from_the_pinned_file(places):
+    row = hub.checkpoint(UNPINNED)
+    source = places / f"{UNPINNED}.bin"
     torch.save({"a": torch.ones(2)}, source)
     hub.convert(source)
-    assert hub.load("naf_release").verified
+    assert hub.load(UNPINNED).verified
     lock.add_pins({row.key: {"sha256": "aa" * 32, "name": row.name}})
     with pytest.raises(WeightsError, match="aa" * 32):
-        hub.load("naf_release")
+        hub.load(UNPINNED)
     with pytest.raises(WeightsError, match="it was not converted"):
         hub.convert(source)
+
+
+def test_a_converted_copy_must_come_from_the_listed_file(places):
+    """A copy converted before its row had a digest is measured against that digest, too."""
+    source = places / "naf_release.pth"
+    torch.save({"a": torch.ones(2)}, source)
+    row, seen = hub.checkpoint("naf_release"), hub.digest(source)
+    target = places / "cache" / "converted" / "naf_release.safetensors"
+    write_weights(target, {"a": torch.ones(2)})
+    hub.write_card(target, converted_card(row, source, seen))
+    with pytest.raises(WeightsError, match=f"{DIGESTS['naf_release'][0]} is pinned"):
+        hub.load("naf_release")
+    hub.write_card(target, converted_card(row, source, DIGESTS["naf_release"][0]))
+    assert hub.load("naf_release").label == "converted"
 
 
 def test_written_weights_are_readable_for_others_and_whole_or_as_they_were(tmp_path, monkeypatch):

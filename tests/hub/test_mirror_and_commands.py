@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ import pytest
 from fake_hub import COMMIT, Fault, same
 from safetensors.torch import save_file
 from test_cards_and_rows import ship
+from test_cards_and_rows import weights_command as run
 
 from explorer import hub
 from explorer.commands import weights
@@ -25,12 +25,6 @@ from explorer.hub.publish import plan, publish
 NAME = "loftup_dinov2s"
 REPO, FILE = "haiwen/loftup-dinov2s", "pytorch_model.bin"
 MIRROR = "me/mirror"
-
-
-def run(*words):
-    parser = argparse.ArgumentParser()
-    weights.add_arguments(parser)
-    return weights.run(parser.parse_args(words))
 
 
 @pytest.fixture

@@ -30,7 +30,9 @@ sys.path.append(str(Path(__file__).parents[1] / "hub"))
 from fake_hub import FakeHub, Fault  # noqa: E402
 
 from explorer.commands.bench.load import Running  # noqa: E402
-from explorer.hub import checkpoint, convert  # noqa: E402
+from explorer.hub import checkpoint, write_card  # noqa: E402
+from explorer.hub.loading import converted_card  # noqa: E402
+from explorer.hub.places import write_weights  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.upsamplers.anyup import AnyUp  # noqa: E402
 
@@ -259,8 +261,9 @@ def test_a_mirror_that_lies_about_a_pinned_file(lab, visit, tmp_path, monkeypatc
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             state = AnyUp(**row.options).state_dict()
-        torch.save(state, tmp_path / "anyup_paper.pth")
-        made = convert(tmp_path / "anyup_paper.pth", tmp_path / str(seed), row=row)
+        made = tmp_path / str(seed) / f"{PINNED}.safetensors"
+        write_weights(made, state)
+        write_card(made, converted_card(row, Path(row.file), row.sha256))  # as it claims
         return made.read_bytes(), made.with_suffix(".json").read_bytes()
 
     def put(weights: bytes, card: bytes) -> None:

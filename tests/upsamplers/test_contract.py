@@ -1,5 +1,6 @@
 """What every registered upsampler promises, whatever it computes."""
 
+import functools
 import inspect
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from explorer.core import ExplorerError, FeatureMap, NoAttentionError, SizeError, UnknownNameError
-from explorer.upsamplers import UPSAMPLERS
+from explorer.upsamplers import UPSAMPLERS, LinearResampler
 from explorer.upsamplers.jbu import JointBilateral
 
 SMALL = {"anyup": {"qk_dim": 16}, "jafar": {"qk_dim": 16}}
@@ -225,6 +226,52 @@ def test_the_stencil_is_the_row_of_the_linear_map(name, image_size, output_size)
                 assert weights.min() >= 0 and abs(weights.sum().item() - 1) < 1e-5
 
 
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_stencil_that_follows_from_apply_is_the_methods_own(name):
+    """It is what unit cells become at the pixel, by the map of the batch entry asked for."""
+    resampler = build(name).prepare(*inputs(), (33, 47))
+    stencil = functools.partial(LinearResampler.stencil, resampler)
+    units = torch.eye(30).view(1, 30, 6, 5).expand(2, -1, -1, -1)
+    carried = resampler.apply(units)
+    for row, col, batch in ((0, 0, 0), (32, 46, 1), (17, 3, 1), (17, 3, 0)):
+        derived, own = stencil(row, col, batch), resampler.stencil(row, col, batch)
+        assert derived.shape == resampler.grid and (derived - own).abs().max() < 1e-5
+        assert (derived.flatten() - carried[batch, :, row, col]).abs().max() < 1e-5
+        with torch.no_grad():
+            assert torch.equal(stencil(row, col, batch), derived) and not derived.requires_grad
+    for query in ((33, 0, 0), (0, 47, 0), (0, 0, 2)):
+        with pytest.raises(SizeError):
+            stencil(*query)
+
+
+class Blend(LinearResampler):
+    """The least a linear method has to write: its map, here another one for every batch entry."""
+
+    def apply(self, values, rows=None):
+        start, stop = self.check_rows(rows)
+        share = torch.arange(1.0, len(values) + 1).to(values)[:, None, None, None] / 4
+        smooth = F.interpolate(values, self.output_size, mode="bilinear")
+        return torch.lerp(F.interpolate(values, self.output_size), smooth, share)[:, :, start:stop]
+
+
+def test_a_resampler_with_nothing_but_apply_answers_everything():
+    _, features = inputs()
+    made = Blend(features, [31, 47])
+    whole = made.features()
+    assert made.output_size == (31, 47) and whole.shape == (2, 7, 31, 47)
+    places = torch.tensor([0, 30, 12]), torch.tensor([46, 0, 11])
+    picked = whole[:, :, places[0], places[1]].transpose(1, 2)
+    assert torch.allclose(made.sample(*places), picked, atol=1e-6)
+    for batch in (0, 1):
+        assert torch.allclose(made.pixel(12, 11, batch), whole[batch, :, 12, 11], atol=1e-5)
+        weights = made.stencil(12, 11, batch)
+        assert abs(weights.sum().item() - 1) < 1e-6 and not weights.requires_grad
+        mapped = torch.einsum("hw,chw->c", weights, features[batch])
+        assert torch.allclose(mapped, whole[batch, :, 12, 11], atol=1e-5)
+    assert not torch.allclose(made.stencil(12, 11, 0), made.stencil(12, 11, 1))
+    assert made.nbytes() == features.nbytes
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if UPSAMPLERS.get(n).convex])
 def test_convex_methods_stay_within_the_cells(name):
     image, features = inputs()
@@ -242,8 +289,10 @@ def test_gradients_reach_features_and_image(name):
     resampler = method.prepare(image, features, (48, 40))
     resampler.project(torch.randn(2, 7)).square().sum().backward()
     assert features.grad.isfinite().all() and features.grad.abs().sum() > 0
-    if name not in ("nearest", "bilinear", "bicubic"):
+    if UPSAMPLERS.get(name).guided:
         assert image.grad.abs().sum() > 0
+    else:
+        assert image.grad is None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -62,11 +62,13 @@ class TimmBackbone(Backbone):
             raise UnknownNameError(f"timm's {name} does not offer its intermediate feature maps")
         self.index = len(levels) - 1 if stage is None else _stage_index(stage, len(levels), name)
         self.stage = "last" if stage is None else str(self.index)
-        self.dim = levels[self.index]["num_chs"]
         self.stride = levels[self.index]["reduction"]
         self.origin = "published" if pretrained else "untrained"
         self.digest = f"{config.get('hf_hub_id') or name}@{config.get('tag') or ''}:{self.origin}"
         self.norm = stage is None and _takes_norm(model)
+        self.dim = levels[self.index]["num_chs"]
+        if self.norm and model.num_features != self.dim:  # what norms may change the width as well
+            self.dim = _normed_width(name, self.index) or self.dim
         if stage is None and not self.norm:
             self.remark = "last block, no final norm"
         self.model = model.eval().requires_grad_(False)
@@ -89,7 +91,7 @@ class TimmBackbone(Backbone):
             raise ExplorerError(
                 f"{self.title} gives a map of {_shape(found)} for a {_size(image)} image, not the "
                 f"{self.dim} channels on {grid[0]}x{grid[1]} cells of its stride {self.stride}, so "
-                "its cells cannot be placed on the image; choose another backbone"
+                "its cells cannot be placed on the image; choose another size or backbone"
             )
         return found
 
@@ -145,6 +147,20 @@ def _takes_norm(model: nn.Module) -> bool:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _normed_width(name: str, index: int) -> int | None:
+    """Return the channels of a normed map (SAM's norm is a neck from 768 to 256), None if unknown.
+
+    A copy on torch's meta device has no values, so nothing is computed to find out.
+    """
+    with torch.device("meta"), torch.no_grad():
+        try:
+            model = _create(name, pretrained=False).eval()
+            image = torch.zeros(1, *model.pretrained_cfg["input_size"])
+            return _intermediate(model, image, index, norm=True).shape[1]
+        except CALL_ERRORS:
+            return None
 
 
 def _intermediate(model: nn.Module, image: Tensor, index: int, norm: bool) -> Tensor:

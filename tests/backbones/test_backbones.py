@@ -185,6 +185,14 @@ def test_hiera_is_read_at_its_last_block_and_says_so(name):
     assert staged.extract(image).data.shape[-2:] == (28, 28) and staged.remark == ""
 
 
+@pytest.mark.parametrize("stage, width", [(None, 256), ("3", 768)])
+def test_a_norm_that_changes_the_width_is_counted(stage, width):
+    """SAM's norm is its neck: 256 channels of 768."""
+    backbone = load_backbone("samvit_base_patch16", stage, "cpu", pretrained=False)
+    features = backbone.extract(torch.rand(1, 3, 64, 96)).data
+    assert features.shape == (1, width, 4, 6) and backbone.dim == width and backbone.remark == ""
+
+
 def test_labels_say_that_there_was_no_norm(monkeypatch):
     untrained = functools.partial(load_backbone, pretrained=False)
     monkeypatch.setattr("explorer.session.load_backbone", untrained)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
-from explorer.validation import Real, Whole
+from explorer.validation import Described, Real, Whole, checked
 from explorer.views.base import VIEWS, View, error_panel, method_title, photo_panel
 from explorer.views.basis import Basis, Scale, fit, project
 from explorer.views.rows import row_label
@@ -35,6 +35,13 @@ class Setting:
     def of(cls, options: Options) -> Setting:
         """Read the view's own options: "components" (from 0) and "percentile"."""
         return cls(*(PCAView.option(options, name) for name in ("components", "percentile")))
+
+
+def parse_components(numbers: Sequence[int]) -> list[int]:
+    """Return components from 0, as the view takes them, for three numbers from 1."""
+    last = Annotated[Whole, Ge(1), Le(KEPT)]
+    kind = Annotated[tuple[last, last, last], Described(f"three numbers from 1 to {KEPT}")]
+    return [number - 1 for number in checked(kind, numbers, "components")]
 
 
 @VIEWS.register("pca")

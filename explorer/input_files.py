@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
 from explorer.core import ExplorerError
+
+MAX_TEXT = 64 * 2**20
 
 
 def check_regular(
@@ -23,6 +26,21 @@ def check_regular(
     if not stat.S_ISREG(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "pipe or device"
         raise error(f"cannot read {path.name or path}: it is a {kind}, and {what} is expected")
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Return a file's text as ``Path.read_text`` does; raises OSError for a pipe or device, too."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is a folder, a pipe or a device", str(path))
+    return path.read_text(encoding)
+
+
+def read_lines(path: Path, what: str) -> list[str]:
+    """Return the lines of a text file; raises ExplorerError if it is no text or no regular file."""
+    try:
+        return read_file(path, MAX_TEXT, what).decode().splitlines()
+    except UnicodeDecodeError:
+        raise ExplorerError(f"{path.name} is not UTF-8 text, and {what} is expected") from None
 
 
 def read_file(

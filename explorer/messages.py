@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,7 +30,9 @@ def shown(value: Any, longest: int = LONGEST_VALUE) -> str:
         return str(value).lower()
     if isinstance(value, int):
         # Python refuses to write out integers of thousands of digits
-        return f"{value}" if abs(value) < 10**longest else "a number of so many digits"
+        if abs(value) < 10**longest:
+            return f"{value}"
+        return f"a number of {int(value.bit_length() * math.log10(2)) + 1} digits"
     if isinstance(value, str):
         return repr(_cut(one_line(value[: 4 * longest]), longest))
     if isinstance(value, float):

@@ -203,7 +203,9 @@ def check_json(value: Any, what: str) -> None:
             elif isinstance(one, list | tuple):
                 below += one
             elif not _is_scalar(one):
-                raise ExplorerError(f"{what} holds {shown(one)}, which is no plain JSON value")
+                raise ExplorerError(
+                    f"{what} holds {shown(one)}; it must be plain JSON with numbers below 1e300"
+                )
         if left < len(below):
             raise ExplorerError(f"{what} is larger than {MAX_JSON // 2**20} MiB")
         level = below

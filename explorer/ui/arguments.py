@@ -31,7 +31,8 @@ def check_arguments(endpoint: Callable[..., Any], args: tuple[Any, ...]) -> None
             raise ExplorerError(
                 f"{name} must be {described(kind)}, not {shown(value)}; see the API page"
             )
-        check_json(value, name)
+        if isinstance(value, list | dict):
+            check_json(value, name)
 
 
 def bounded(hint: Any) -> Any:

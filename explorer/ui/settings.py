@@ -192,7 +192,7 @@ class Settings:
             except (KeyError, ValueError):
                 continue
             if not math.isnan(value):
-                found[key] = min(max(value, low), high)
+                found[key] = kind(min(max(value, low), high))
         for key, choices in CHOICES.items():
             if pairs.get(key) in choices:
                 found[key] = pairs[key]

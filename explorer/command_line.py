@@ -134,10 +134,10 @@ def name_list(text: str, name: str) -> tuple[str, ...]:
     return distinct((part.strip() for part in text.split(",")), name, MOST_NAMES)
 
 
-def view_option(text: str) -> Any:
+def view_option(text: str, name: str) -> Any:
     """Read the value of a view's option: JSON if it is any, else text; raises ExplorerError."""
     try:
-        return read_json(text, "the value of --view-option")
+        return read_json(text, f"--view-option {one_line(name)}")
     except NotJsonError:
         return text
 

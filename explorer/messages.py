@@ -63,12 +63,12 @@ def listed(choices: Iterable[str], longest: int = LONGEST_LIST) -> str:
     return ", ".join(kept)
 
 
-def suggestion(name: Any, choices: Iterable[str]) -> str:
-    """Return what follows "there is no ...": the nearest choice, if any, and all of them."""
+def suggestion(name: Any, choices: Iterable[str], longest: int = LONGEST_LIST) -> str:
+    """Return what follows "there is no ...": the nearest choice, if any, and what there is."""
     names = list(choices)
     near = nearest(name, names)
     meant = f"did you mean {near}? " if near else ""
-    return f"{meant}choose one of: {listed(names)}"
+    return f"{meant}choose one of: {listed(names, longest)}"
 
 
 def _is_plain(value: Any) -> bool:

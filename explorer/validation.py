@@ -142,10 +142,10 @@ def _bounded(kind: Any, about: Iterable[Any]) -> str:
         return text.replace("a list of", f"a list of at most {most}", 1)
     low = f" from {limits[Ge].ge:g}" if Ge in limits else ""
     low = f" above {limits[Gt].gt:g}" if Gt in limits else low
-    to = " to" if Ge in limits else " up to"
+    to = " to" if Ge in limits and Lt not in limits else " up to"
     high = f"{to} {limits[Le].le:g}" if Le in limits else ""
     high = f" below {limits[Lt].lt:g}" if Lt in limits else high
-    return f"{text}{low}{' and' if low and high and to not in high else ''}{high}"
+    return f"{text}{low}{' and' if low and high and to != ' to' else ''}{high}"
 
 
 def _many(kind: Any) -> str:
@@ -174,18 +174,6 @@ def distinct(names: Iterable[Any], what: str, most: int) -> tuple[str, ...]:
     if double is not None:
         raise ExplorerError(f"{what} names {shown(double)} twice; name each once")
     return tuple(found)
-
-
-def check_known(given: Mapping[str, Any], known: Iterable[str], what: str) -> None:
-    """Raise ExplorerError for the first key of ``given`` that is not ``known``."""
-    names = list(known)
-    for key in given:
-        if key not in names:
-            near = nearest(key, names)
-            meant = f"did you mean {near}? " if near else ""
-            raise ExplorerError(
-                f"{what} has no {shown(key)}; {meant}choose one of: {listed(names)}"
-            )
 
 
 def check_json(value: Any, what: str) -> None:

@@ -166,7 +166,7 @@ def read_plan(
     for name in upsamplers:
         UPSAMPLERS.get(name)
     texts = pairs(args.view_option or [], "--view-option")
-    given = {name: view_option(text) for name, text in texts.items()}
+    given = {name: view_option(text, name) for name, text in texts.items()}
     shown_views = name_list(_given(args.views, "pca"), "--views")
     check_view_options(given, shown_views)
     check_checkpoints(checkpoints, upsamplers, [given])

@@ -8,6 +8,7 @@ from explorer.backbones import BACKBONES, is_embedded, is_timm_name, weights_cac
 from explorer.core import ExplorerError, UnknownNameError
 from explorer.hub import checkpoints
 from explorer.loading import UNTRAINED
+from explorer.messages import shown, suggestion
 from explorer.options import MAX_SIZE, Options
 
 LONGEST_NAME = 120
@@ -42,9 +43,9 @@ class Limits:
         base, colon, stage = name.partition(":")
         if len(name) > LONGEST_NAME or not (base in BACKBONES or _is_cached(base)):
             raise UnknownNameError(
-                f"the backbone {name[:80]!r} is not offered here; choose one of: "
-                f"{', '.join(BACKBONES)} (whoever starts the app with --trust-names can use any "
-                "timm model)"
+                f"the backbone {shown(name, 60)} is not offered here; "
+                f"{suggestion(name, BACKBONES)} (whoever starts the app with --trust-names can use "
+                "any timm model)"
             )
         if not colon:
             return
@@ -63,8 +64,8 @@ class Limits:
         rows = [row.name for row in checkpoints() if row.method == method]
         if wanted not in rows:
             raise UnknownNameError(
-                f"there are no weights called {str(wanted)[:80]!r} for {str(method)[:40]}; choose "
-                f"one of: {', '.join((*rows, UNTRAINED))} (paths only where the app was started "
+                f"there are no weights called {shown(wanted, 60)} for {method}; "
+                f"{suggestion(wanted, (*rows, UNTRAINED))} (paths only where the app was started "
                 "with --trust-names)"
             )
 

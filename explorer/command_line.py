@@ -8,10 +8,24 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
 
 from explorer.batch import find_photos, output_names, refuse_overwriting, run_all
 from explorer.core import ExplorerError
+from explorer.messages import one_line, shown
+from explorer.validation import (
+    NotJsonError,
+    Real,
+    Whole,
+    checked,
+    distinct,
+    read_json,
+)
+
+MOST_NAMES = 64  # in one argument
+_COUNT = Annotated[Whole, Ge(0), Le(10**9)]
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,7 @@ def run_photos(
         kept = f"{target} is there already, made with the same settings; --force makes it again"
         print(f"wrote {target} ({size:.2f} MiB)" if written else kept)
     for remark in remarks:
-        print(f"note: {remark}", file=sys.stderr)
+        print(f"note: {one_line(remark)}", file=sys.stderr)
     return int(failed)
 
 
@@ -104,45 +118,69 @@ def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
 
 
 def pairs(given: Sequence[str], name: str) -> dict[str, str]:
-    """Read arguments written as KEY=VALUE; raises ExplorerError."""
+    """Read arguments written as KEY=VALUE, each key once; raises ExplorerError."""
     split = [pair.partition("=") for pair in given]
     if any(not key or not value for key, _, value in split):
-        shown = "METHOD=NAME or METHOD=PATH" if name == "--checkpoint" else "NAME=VALUE"
-        raise ExplorerError(f"{name} is written as {shown}")
+        form = "METHOD=NAME or METHOD=PATH" if name == "--checkpoint" else "NAME=VALUE"
+        raise ExplorerError(f"{name} is written as {form}")
+    keys = [key for key, _, _ in split]
+    if keys:
+        distinct(keys, name, MOST_NAMES)
     return {key: value for key, _, value in split}
 
 
+def name_list(text: str, name: str) -> tuple[str, ...]:
+    """Read names with commas, at least one and each once; raises ExplorerError."""
+    return distinct((part.strip() for part in text.split(",")), name, MOST_NAMES)
+
+
+def view_option(text: str, name: str) -> Any:
+    """Read the value of a view's option: JSON if it is any, else text; raises ExplorerError."""
+    try:
+        return read_json(text, f"--view-option {one_line(name)}")
+    except NotJsonError:
+        return text
+
+
 def numbers(text: str, name: str, count: int | None = None, kind: type = int) -> list[Any]:
-    """Read ``count`` (None: one or more) whole numbers from 0 (or floats) with commas; raises
-    ExplorerError.
+    """Read ``count`` (None: one or more) whole numbers from 0 (or finite floats) with commas;
+    raises ExplorerError.
     """
     parts = [part.strip() for part in text.split(",")]
+    one = _COUNT if kind is int else Real
     try:
-        found = [kind(part) for part in parts]
-    except ValueError:
+        found = [checked(one, part, name) for part in parts]
+    except ExplorerError:
         found = []
-    if (
-        not found
-        or len(found) != (count or len(found))
-        or (kind is int and not all(part.isdigit() for part in parts))
-    ):
+    if kind is int and not all(part.isascii() and part.isdigit() for part in parts):
+        found = []
+    if not found or len(found) != (count or len(found)):
         what = "whole numbers" if kind is int else "numbers"
         many = "" if count is None else f"{count} "
-        raise ExplorerError(f"{name} takes {many}{what} with commas, not {text[:40]!r}")
+        raise ExplorerError(f"{name} takes {many}{what} with commas, not {shown(text)}")
     return found
 
 
 def assignments(text: str, name: str) -> dict[str, int | float | str]:
-    """Read NAME=VALUE with commas; what looks like a number is one. Raises ExplorerError."""
+    """Read NAME=VALUE with commas; what looks like a number is one, and is finite. Raises
+    ExplorerError.
+    """
     found: dict[str, int | float | str] = {}
     for part in text.split(","):
         key, equals, value = part.strip().partition("=")
         if not (key and equals and value):
-            raise ExplorerError(f"{name} takes NAME=VALUE with commas, not {text[:60]!r}")
-        for kind in (int, float, str):
-            try:
-                found[key] = kind(value)
-                break
-            except ValueError:
-                continue
+            raise ExplorerError(f"{name} takes NAME=VALUE with commas, not {shown(text, 60)}")
+        if key in found:
+            raise ExplorerError(f"{name} names {shown(key)} twice; name each once")
+        found[key] = _scalar(value, f"{name} {key}")
     return found
+
+
+def _scalar(text: str, what: str) -> int | float | str:
+    for kind, number in ((int, Whole), (float, Real)):
+        try:
+            value = kind(text)
+        except ValueError:
+            continue
+        return checked(number, value, what)
+    return text

@@ -4,7 +4,7 @@ errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,11 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explorer.messages import one_line, shown, suggestion
+
 T = TypeVar("T")
 
 
 class ExplorerError(ValueError):
     """Something a user can read and act on: what was wrong, what was expected, what to do."""
+
+    def __str__(self) -> str:
+        """Return the sentence on one line, whatever a file or a visitor put into it."""
+        return one_line(str(self.args[0])) if self.args else ""
 
 
 class ImageError(ExplorerError):
@@ -44,9 +50,12 @@ class NoAttentionError(ExplorerError, NotImplementedError):
 class UnknownNameError(ExplorerError, KeyError):
     """A name that no registry entry carries."""
 
-    def __str__(self) -> str:
-        """Return the sentence itself (KeyError would quote it)."""
-        return str(self.args[0]) if self.args else ""
+
+def unknown_name(kind: str, name: Any, choices: Iterable[str]) -> UnknownNameError:
+    """Return the error for a name that is none of ``choices``; it suggests the nearest one."""
+    return UnknownNameError(
+        f"there is no {kind} called {shown(name, 60)}; {suggestion(name, choices)}"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,11 +179,8 @@ class Registry(Generic[T]):
         """Return the entry called ``name``, or raise UnknownNameError naming the choices."""
         try:
             return self._entries[name]
-        except KeyError:
-            choices = ", ".join(self._entries)
-            raise UnknownNameError(
-                f"there is no {self.kind} called {str(name)[:80]!r}; choose one of: {choices}"
-            ) from None
+        except (KeyError, TypeError):  # what cannot be hashed is no name either
+            raise unknown_name(self.kind, name, self._entries) from None
 
     def create(self, name: str, **options: Any) -> T:
         """Make the entry called ``name`` with its own constructor's arguments."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from explorer.core import ExplorerError
 from explorer.image import Photo, fit_size
+from explorer.messages import shown
+from explorer.validation import Whole, fits
 
 MIN_SIZE, MAX_SIZE = 32, 4096
 MOST_NAMES = 24  # methods on one screen
@@ -45,7 +47,7 @@ class Options:
             if not isinstance(size, int) or not MIN_SIZE <= size <= MAX_SIZE:
                 raise ExplorerError(
                     f"{what.replace('_', ' ')} must be {MIN_SIZE} to {MAX_SIZE} pixels, "
-                    f"not {str(size)[:40]}"
+                    f"not {shown(size)}"
                 )
 
     def with_photo(self, photo: Photo) -> Options:
@@ -59,6 +61,18 @@ class Options:
     def checkpoint_for(self, upsampler: str, backbone: str) -> str | None:
         """Return the checkpoint chosen for a pair, or None for the best that can be had."""
         return self.checkpoints.get(f"{upsampler}:{backbone}", self.checkpoints.get(upsampler))
+
+    def check_query(self) -> None:
+        """Raise ExplorerError unless the query, if there is one, is a pixel of the output."""
+        if self.query is None:
+            return
+        row, col = self.query
+        height, width = self.output
+        if not (fits(Whole, row) and fits(Whole, col) and 0 <= row < height and 0 <= col < width):
+            raise ExplorerError(
+                f"row and col must lie on the {height}x{width} output, not at {shown(row)}, "
+                f"{shown(col)}"
+            )
 
     @property
     def output(self) -> tuple[int, int]:

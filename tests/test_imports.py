@@ -12,8 +12,9 @@ ROOT = Path(__file__).parent.parent
 # Lowest first; a unit may import from lower layers only, so members of one layer never meet.
 # A new file or folder in explorer/ gets its place here.
 LAYERS = (
+    ("messages",),
     ("allocation", "core", "oklab", "proc"),
-    ("costs", "formats", "memory", "room", "visit"),
+    ("costs", "formats", "input_files", "memory", "room", "validation", "visit"),
     ("batch", "cache", "citations", "decoding", "tensor_files", "trouble"),
     ("command_line", "image"),
     ("datasets", "hub", "options"),

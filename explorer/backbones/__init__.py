@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import timm
 import torch
 
 from explorer.backbones import cnn, vit  # noqa: F401
@@ -13,6 +14,7 @@ from explorer.backbones.timm_model import (
     weights_cached,
 )
 from explorer.core import UnknownNameError, pick_device
+from explorer.messages import listed, nearest, shown
 
 __all__ = [
     "BACKBONES",
@@ -63,8 +65,10 @@ def load_backbone(
     elif is_timm_name(name):
         made = TimmBackbone(name, **options)
     else:
+        near = nearest(name, [*BACKBONES, *timm.list_models()])
+        meant = f"did you mean {near}? " if near else ""
         raise UnknownNameError(
-            f"there is no backbone called {name[:80]!r}; choose one of: {', '.join(BACKBONES)}, "
-            "or any timm model's name"
+            f"there is no backbone called {shown(name, 60)}; {meant}choose one of: "
+            f"{listed(BACKBONES)}, or any timm model's name"
         )
     return made.to(pick_device(device))

@@ -15,6 +15,7 @@ from torch import Tensor
 from explorer.backbones.base import BACKBONES, Backbone
 from explorer.backbones.timm_model import preset
 from explorer.core import UnknownNameError, WeightsError
+from explorer.messages import shown, suggestion
 
 STAGES = {"blocks.5": (5,), "blocks.4": (4,), "multi": (4, 5, 6)}
 DEFAULT_STAGE = "blocks.5"
@@ -36,7 +37,7 @@ class EfficientNetLite(Backbone):
         super().__init__()
         if stage not in STAGES:
             raise UnknownNameError(
-                f"EfficientNet-Lite has no stage {stage!r}; choose one of: {', '.join(STAGES)}"
+                f"EfficientNet-Lite has no stage {shown(stage)}; {suggestion(stage, STAGES)}"
             )
         self.name = f"efficientnet_lite{variant}"
         self.title = f"EfficientNet-Lite{variant}"

@@ -5,7 +5,6 @@ make a figure again from that recipe.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from explorer.command_line import (
     add_run_arguments,
     destination,
+    name_list,
     numbers,
     pairs,
     refuse,
     run_photos,
+    view_option,
 )
 
 if TYPE_CHECKING:
@@ -141,18 +142,19 @@ def read_plan(
     """
     import numpy as np
 
-    from explorer.core import ExplorerError
+    from explorer.core import ExplorerError, unknown_name
     from explorer.figure import PRESETS, FigureStyle
     from explorer.image import Photo
-    from explorer.reproduce import TWO_PHOTOS, Shown, figure_recipe
+    from explorer.reproduce import TWO_PHOTOS, Shown, check_checkpoints, figure_recipe
     from explorer.session import Options
     from explorer.upsamplers import UPSAMPLERS
-    from explorer.views import VIEWS
+    from explorer.views.base import check_view_options
+    from explorer.views.pca import parse_components
 
     checkpoints = pairs(args.checkpoint, "--checkpoint")
-    query = tuple(numbers(args.query, "--query", 2)) if args.query else None
-    upsamplers = tuple((args.upsamplers or "bilinear,jbu,jafar,anyup").split(","))
-    backbones = tuple((args.backbones or "efficientnet_lite0").split(","))
+    query = None if args.query is None else tuple(numbers(args.query, "--query", 2))
+    upsamplers = name_list(_given(args.upsamplers, "bilinear,jbu,jafar,anyup"), "--upsamplers")
+    backbones = name_list(_given(args.backbones, "efficientnet_lite0"), "--backbones")
     sizes = (
         SIZE if args.input_size is None else args.input_size,
         SIZE if args.output_size is None else args.output_size,
@@ -161,31 +163,32 @@ def read_plan(
     def options_of(photo: Photo) -> Options:
         return Options(photo, backbones, upsamplers, *sizes, checkpoints, query=query)
 
-    given = {
-        name: _value(text) for name, text in pairs(args.view_option or [], "--view-option").items()
-    }
-    components = [c - 1 for c in numbers(args.components or "1,2,3", "--components", 3)]
+    for name in upsamplers:
+        UPSAMPLERS.get(name)
+    texts = pairs(args.view_option or [], "--view-option")
+    given = {name: view_option(text, name) for name, text in texts.items()}
+    shown_views = name_list(_given(args.views, "pca"), "--views")
+    check_view_options(given, shown_views)
+    check_checkpoints(checkpoints, backbones, upsamplers, [given])
+    components = parse_components(numbers(_given(args.components, "1,2,3"), "--components", 3))
     percentile = 1.0 if args.percentile is None else args.percentile
     colours = {"components": components, "percentile": percentile}
-    views = []
-    for name in (args.views or "pca").split(","):
-        VIEWS.get(name)
-        views.append(
-            Shown(
-                name,
-                (colours if name == "pca" else {}) | given,
-                second if name == TWO_PHOTOS else None,
-            )
+    check_view_options(colours, ["pca"])
+    views = [
+        Shown(
+            name,
+            (colours if name == "pca" else {}) | given,
+            second if name == TWO_PHOTOS else None,
         )
+        for name in shown_views
+    ]
     if second is not None and all(shown.second is None for shown in views):
         raise ExplorerError(f"--second is the second photo of --views {TWO_PHOTOS}")
     changes = style_changes(args)
     style, preset, styled = FigureStyle(**({"metrics": False} | changes)), None, None
     if args.preset is not None:
         if args.preset not in PRESETS:
-            raise ExplorerError(
-                f"there is no preset {args.preset[:40]!r}; choose one of: {', '.join(PRESETS)}"
-            )
+            raise unknown_name("preset", args.preset, PRESETS)
         known = style.to_dict()
         preset = {"name": args.preset, "changes": {name: known[name] for name in changes}}
         style = None
@@ -193,8 +196,6 @@ def read_plan(
         def styled(panels: list[Panel]) -> FigureStyle:
             return replace(PRESETS[args.preset](panels), **changes)
 
-    for name in upsamplers:
-        UPSAMPLERS.get(name)
     blank = options_of(Photo(np.zeros((64, 64, 3), np.uint8)))
     for name in backbones:
         for method in upsamplers:
@@ -202,6 +203,7 @@ def read_plan(
 
     def plan(photo: Photo) -> Plan:
         options = options_of(photo)
+        options.check_query()
         return Plan(options, tuple(views), figure_recipe(session, options, views, preset), style)
 
     return plan, styled
@@ -275,12 +277,8 @@ def write_figure(
     return remarks
 
 
-def _value(text: str) -> Any:
-    """Read a view option: JSON if it is any, else text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+def _given(text: str | None, usual: str) -> str:
+    return usual if text is None else text
 
 
 def _cite(where: str, names: list[str]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Le
 
 from explorer.command_line import assignments, numbers
 from explorer.core import ExplorerError
+from explorer.validation import Real, Whole, checked
 
 if TYPE_CHECKING:
     from explorer.datasets import Dataset
@@ -23,6 +26,16 @@ SETTINGS = (  # of a recipe, given as they are
     "basis_scale",
     "rope_scale",
 )
+
+
+NUMBERS = {  # what the other numbers must be; those of a recipe are checked there
+    "cache_gib": Annotated[Real, Ge(0), Le(10**6)],
+    "held_out": Annotated[Whole, Ge(0), Le(10**6)],
+    "validate_every": Annotated[Whole, Ge(1), Le(10**9)],
+    "validate_photos": Annotated[Whole, Ge(0), Le(10**6)],
+    "validate_guidance": Annotated[Whole, Ge(1), Le(4096)],
+    "save_seconds": Annotated[Real, Ge(0), Le(10**6)],
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
     from explorer.training.photos import photo_paths, split
     from explorer.training.recipe import recipe
 
+    for name, kind in NUMBERS.items():
+        checked(kind, getattr(args, name), f"--{name.replace('_', '-')}")
     names = tuple(args.backbone.split(","))
     changes = {"backbones": names, "seed": args.seed}
     for key in SETTINGS:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.core import ExplorerError
+from explorer.input_files import read_lines
 
 Colour = tuple[int, int, int]
 
@@ -147,5 +148,5 @@ def numbered(count: int) -> ClassSet:
 
 
 def _read(path: Path) -> ClassSet:
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.strip() for line in read_lines(path, "a list of classes")]
     return ClassSet(tuple(line for line in lines if line))

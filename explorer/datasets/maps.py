@@ -160,6 +160,8 @@ def _values(path: Path, what: str, stretched: bool = False) -> np.ndarray:
 
 
 def _picture(path: Path) -> Image.Image:
+    if path.exists() and not path.is_file():  # opening a pipe would wait without end
+        raise ExplorerError(f"{_short(path)} is a folder, a pipe or a device, and no picture")
     try:
         return Image.open(path)
     except FileNotFoundError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.core import ExplorerError
+from explorer.input_files import read_lines
 
 BLOCKS = 20
 EVERY = 5  # one block of five is tested
@@ -52,7 +53,7 @@ def choose_split(root: Path, names: list[str], part: str = "test") -> Split:
 
 def read_list(path: Path) -> list[str]:
     """Return the names in a list file."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_lines(path, "a list of photos")
     return [Path(line.split()[0]).stem for line in lines if line.strip()]
 
 

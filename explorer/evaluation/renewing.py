@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from math import isnan
 from pathlib import Path
@@ -13,6 +12,8 @@ from explorer.evaluation.methods import BASELINE
 from explorer.evaluation.report import FILES, write_report
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column
+from explorer.input_files import read_text
+from explorer.validation import read_json
 
 SAME = ("title", "data", "backbone", "settings")
 NEEDED = (*SAME, "tables", "methods", "intro", "command", "date", "versions")
@@ -72,7 +73,7 @@ def _cell(plain: dict[str, Any]) -> Cell:
 def _read(path: Path) -> tuple[dict[str, Any], list[Table]]:
     """Return what a report says of its run, and its tables."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(read_text(path), "its content")
         missing = [name for name in NEEDED if name not in found]
         if missing:
             raise ExplorerError(f"{path} is no report of evaluate: it has no {missing[0]}")

@@ -13,6 +13,9 @@ from typing import Any
 
 from explorer.core import ExplorerError, Panel
 from explorer.figure.style import FigureStyle
+from explorer.input_files import read_file
+from explorer.messages import shown
+from explorer.validation import NotJsonError, read_json
 
 TITLE = "Feature Upsampling Explorer figure"
 FORMAT = "feature-upsampling-explorer/figure"
@@ -98,7 +101,7 @@ def _pdf_literal(data: bytes, start: int) -> tuple[bytes, int]:
     for token in _TOKEN.finditer(data, start):
         piece, end = token[0], token.end()
         if piece[:1] == b"\\":
-            octal = piece[1:].isdigit()
+            octal = piece[1:2] in b"01234567"  # an escaped 8 or 9 is that digit
             out += bytes([int(piece[1:], 8) & 255]) if octal else _ESCAPES.get(piece[1:], piece[1:])
             continue
         depth += (piece == b"(") - (piece == b")")
@@ -141,16 +144,14 @@ def _from_svg(data: bytes) -> list[str]:
     return found
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _parse(text: str) -> dict[str, Any] | None:
-    if len(text) > MAX_RECIPE:
-        return None
     try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        value = read_json(text, "the recipe")
+    except NotJsonError:
+        return None
+    except ExplorerError:
+        if FORMAT in text:  # one of ours, with something in it that we do not write
+            raise
         return None
     parts = {"recipe": dict, "style": dict, "panels": list}
     if (
@@ -175,12 +176,7 @@ def read_figure(source: bytes | str | Path) -> dict[str, Any]:
     else:
         path = Path(source)
         name = path.name
-        try:
-            if path.stat().st_size > MAX_FILE:
-                raise ExplorerError(f"{name} is too large to be a figure made here")
-            data = path.read_bytes()
-        except OSError as error:
-            raise ExplorerError(f"cannot read {name}: {error.strerror}") from None
+        data = read_file(path, MAX_FILE, "a figure made here")
     if data.startswith(b"\x89PNG"):
         texts = _from_png(data)
     elif data[:1024].lstrip().startswith(b"%PDF"):
@@ -192,7 +188,7 @@ def read_figure(source: bytes | str | Path) -> dict[str, Any]:
         if value is not None:
             if value.get("version") != VERSION:
                 raise ExplorerError(
-                    f"{name} holds a recipe of version {str(value.get('version'))[:20]}, this "
+                    f"{name} holds a recipe of version {shown(value.get('version'))}, this "
                     f"program reads version {VERSION}; update it"
                 )
             return value

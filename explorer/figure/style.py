@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le, MaxLen
 
 from explorer.core import ExplorerError
+from explorer.messages import shown, suggestion
+from explorer.validation import Described, Real, checked, fits
 
 SINGLE = 3.25  # inches, one column of a two-column paper
 DOUBLE = 6.75  # inches, both columns
@@ -32,8 +35,13 @@ def _require(condition: bool, sentence: str) -> None:
         raise ExplorerError(sentence)
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+_LABEL = Annotated[str, MaxLen(1000)]
+_LABELS = Annotated[tuple[_LABEL, ...], MaxLen(500), Described("a list of at most 500 names")]
+_RENAMED = Annotated[
+    tuple[tuple[_LABEL, _LABEL], ...],
+    MaxLen(500),
+    Described("pairs of a row's or column's name and the label to print instead"),
+]
 
 
 @dataclass(frozen=True)
@@ -53,13 +61,13 @@ class Inset:
         """Check every value."""
         box = self.box
         _require(
-            isinstance(box, list | tuple) and len(box) == 4 and all(map(_number, box)),
+            isinstance(box, list | tuple) and len(box) == 4 and all(fits(Real, v) for v in box),
             "an inset's box is four numbers: row0, row1, col0, col1, as fractions of the panel",
         )
         row0, row1, col0, col1 = (float(value) for value in box)
         _require(
             0 <= row0 < row1 <= 1 and 0 <= col0 < col1 <= 1,
-            f"the inset box {tuple(box)} must lie inside the panel: "
+            f"the inset box {shown(list(box))} must lie inside the panel: "
             "0 <= row0 < row1 <= 1 and 0 <= col0 < col1 <= 1",
         )
         _require(
@@ -69,11 +77,11 @@ class Inset:
         _require(
             self.color is None
             or (isinstance(self.color, str) and bool(re.fullmatch("#[0-9a-fA-F]{6}", self.color))),
-            f"{str(self.color)[:40]!r} is not a colour; write it as #rrggbb",
+            f"{shown(self.color)} is not a colour; write it as #rrggbb",
         )
         _require(
             self.place in INSET_PLACES,
-            f"an inset goes 'below' or 'beside' its panel, not {str(self.place)[:40]!r}",
+            f"an inset goes 'below' or 'beside' its panel, not {shown(self.place)}",
         )
         object.__setattr__(self, "box", (row0, row1, col0, col1))
 
@@ -144,12 +152,7 @@ class FigureStyle:
         self._check_choice("colorbar_place", COLORBAR_PLACES)
         for name in ("rows", "columns"):
             chosen = getattr(self, name)
-            _require(
-                chosen is None
-                or (isinstance(chosen, list | tuple) and all(isinstance(n, str) for n in chosen)),
-                f"{name} must be a list of names, or nothing for all of them",
-            )
-            object.__setattr__(self, name, None if chosen is None else tuple(chosen))
+            object.__setattr__(self, name, checked(_LABELS | None, chosen, name))
         self._set_names()
         _require(
             isinstance(self.insets, list | tuple)
@@ -170,31 +173,17 @@ class FigureStyle:
     def _check_number(self, name: str, low: float, high: float, unit: str) -> None:
         value = getattr(self, name)
         _require(
-            _number(value) and low <= value <= high,
-            f"{name} must be between {low:g} and {high:g} {unit}, not {str(value)[:40]!r}",
+            fits(Annotated[Real, Ge(low), Le(high)], value),
+            f"{name} must be between {low:g} and {high:g} {unit}, not {shown(value)}",
         )
 
     def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
-        value = getattr(self, name)
-        _require(
-            isinstance(value, str) and value in choices,
-            f"{name} must be one of {', '.join(choices)}, not {str(value)[:40]!r}",
-        )
+        checked(Literal[choices], getattr(self, name), name)
 
     def _set_names(self) -> None:
         names = self.names
         pairs = tuple(names.items()) if isinstance(names, Mapping) else names
-        _require(
-            isinstance(pairs, list | tuple)
-            and all(
-                isinstance(pair, list | tuple)
-                and len(pair) == 2
-                and all(isinstance(text, str) for text in pair)
-                for pair in pairs
-            ),
-            "names must be pairs of a row's or column's name and the label to print instead",
-        )
-        object.__setattr__(self, "names", tuple(tuple(pair) for pair in pairs))
+        object.__setattr__(self, "names", checked(_RENAMED, pairs, "names"))
 
     @property
     def small_pt(self) -> float:
@@ -218,8 +207,11 @@ class FigureStyle:
         """Make a style from untrusted JSON values; raises ExplorerError naming what is wrong."""
         _require(isinstance(values, Mapping), "a figure style must be a mapping of settings")
         known = {item.name for item in dataclasses.fields(cls)}
-        unknown = sorted(str(name)[:40] for name in values if name not in known)
-        _require(not unknown, f"unknown figure settings: {', '.join(unknown)}")
+        for name in values:
+            if name not in known:
+                raise ExplorerError(
+                    f"a figure has no setting {shown(name)}; {suggestion(name, sorted(known))}"
+                )
         settings = dict(values)
         insets = settings.pop("insets", ())
         _require(

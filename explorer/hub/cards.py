@@ -27,7 +27,6 @@ Anything else is kept as it is.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +35,8 @@ from typing import Any
 from explorer.core import WeightsError
 from explorer.hub.places import digest, write_atomically, write_json
 from explorer.hub.rows import CONVERTED, TRAINED, Checkpoint
+from explorer.input_files import read_text
+from explorer.validation import read_json
 
 SCHEMA = 1
 REQUIRED = ("method", "backbone", "licence", "origin")
@@ -54,7 +55,7 @@ def read_card(path: Path | str, check: bool = True) -> dict[str, Any]:
     weights = Path(path).with_suffix(".safetensors")
     card_path = weights.with_suffix(".json")
     try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
+        card = read_json(read_text(card_path), "its content")
     except FileNotFoundError:
         raise WeightsError(
             f"{weights.name} has no card: {card_path.name} is expected beside it"

@@ -11,6 +11,7 @@ from explorer.hub.cards import discover
 from explorer.hub.places import checkpoints_folder, converted_folder
 from explorer.hub.published import CHECKPOINTS
 from explorer.hub.rows import CONVERTED, ORIGINS, PUBLISHED, Checkpoint
+from explorer.messages import shown, suggestion
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,8 @@ def checkpoint(name: str) -> Checkpoint:
     """
     rows = {row.name: row for row in checkpoints()}
     if name not in rows:
-        raise UnknownNameError(
-            f"there is no checkpoint called {str(name)[:80]!r}; choose one of: {', '.join(rows)}"
-        )
+        everything = suggestion(name, rows, longest=10_000)
+        raise UnknownNameError(f"there is no checkpoint called {shown(name, 60)}; {everything}")
     return rows[name]
 
 

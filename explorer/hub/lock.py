@@ -10,7 +10,6 @@ another file instead of both.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from dataclasses import replace
@@ -20,6 +19,8 @@ from typing import Any
 from explorer.core import WeightsError
 from explorer.hub.places import cache_folder, checkpoints_folder, write_json
 from explorer.hub.rows import PUBLISHED, Checkpoint
+from explorer.input_files import read_text
+from explorer.validation import read_json
 
 LOCK_NAME = "explorer_weights.lock.json"
 SCHEMA = 1
@@ -105,7 +106,7 @@ def note_seen(key: str, name: str, sha256: str, size: int) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(read_text(path), "its content")
     except FileNotFoundError:
         return {"schema": SCHEMA, "pinned": {}, "seen": {}}
     except (OSError, ValueError) as error:

@@ -8,20 +8,33 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import hypot
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from PIL import Image, ImageDraw
 
 from explorer.core import ExplorerError
 from explorer.datasets import ClassSet
 from explorer.datasets.classes import Colour
+from explorer.messages import one_line
+from explorer.validation import Described, Real, Whole, checked, read_json
 
 MAX_STROKES, MAX_POINTS, MAX_POINTS_TOGETHER = 2000, 5000, 50_000
 MAX_PAINT = 500.0  # photo areas: what all strokes would cover side by side
 MAX_NAME = 60
 OUTSIDE = 1.0  # how far points may lie outside the photo, in photos
 UNMARKED = -1
+_LEVEL = Annotated[Whole, Ge(0), Le(255)]
+_FRACTION = Annotated[Real, Ge(-OUTSIDE), Le(1 + OUTSIDE)]
+_COLOUR = tuple[_LEVEL, _LEVEL, _LEVEL]
+_POINTS = Annotated[
+    tuple[tuple[_FRACTION, _FRACTION], ...],
+    MinLen(1),
+    MaxLen(MAX_POINTS),
+    Described(f"1 to {MAX_POINTS} pairs [row, col] in fractions of the photo"),
+]
+_RADIUS = Annotated[Real, Gt(0), Le(0.5)]
 
 
 @dataclass(frozen=True)
@@ -48,39 +61,27 @@ class Stroke:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Stroke:
         """Read plain values; raises ExplorerError for anything that is no stroke."""
-        try:
-            if not isinstance(value["name"], str) or len(value["points"]) > MAX_POINTS:
-                raise ValueError("its name or its number of points")
-            name = _printable(value["name"])[:MAX_NAME].strip()
-            colour = tuple(int(v) for v in value["colour"][:4])
-            points = tuple((float(r), float(c)) for r, c in value["points"])
-            radius = float(value.get("radius", 0.01))
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        known = value if isinstance(value, Mapping) else {}
+        lacking = [part for part in ("name", "colour", "points") if part not in known]
+        if lacking:
             raise ExplorerError(
                 'a stroke is {"name", "colour": [r, g, b], "points": [[row, col], ...], "radius"} '
-                f"with up to {MAX_POINTS} points; this is not one: "
-                f"{type(error).__name__} at {str(error)[:80]}"
-            ) from None
-        numbers = [radius, *(v for point in points for v in point)]
-        if (
-            not name
-            or not points
-            or len(colour) != 3
-            or not all(0 <= v <= 255 for v in colour)
-            or not all(np.isfinite(numbers))
-            or not 0 < radius <= 0.5
-            or not all(-OUTSIDE <= v <= 1 + OUTSIDE for point in points for v in point)
-        ):
-            raise ExplorerError(
-                "a stroke needs a name, a colour of three numbers 0 to 255, 1 to "
-                f"{MAX_POINTS} points in fractions of the photo and a radius above 0 and up to 0.5"
+                f"with up to {MAX_POINTS} points; this is not one: it has no {lacking[0]}"
             )
-        return cls(name, colour, points, radius)
+        name = _plain(checked(str, known["name"], "a stroke's name"))[:MAX_NAME].strip()
+        if not name:
+            raise ExplorerError("a stroke's name must have a letter or another printed character")
+        return cls(
+            name,
+            checked(_COLOUR, known["colour"], "a stroke's colour"),
+            checked(_POINTS, known["points"], "a stroke's points"),
+            checked(_RADIUS, known.get("radius", 0.01), "a stroke's radius"),
+        )
 
 
-def _printable(text: str) -> str:
+def _plain(text: str) -> str:
     """Return text on one line, without what no font shows and no file can hold."""
-    return "".join(c for c in " ".join(text.split()) if c.isprintable())
+    return one_line(" ".join(text.split()))
 
 
 def read_strokes(values: Any) -> list[Stroke]:
@@ -129,17 +130,12 @@ def open_strokes(text: str) -> tuple[list[Stroke], dict[str, str]]:
     Raises:
         ExplorerError: not JSON, or not strokes.
     """
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        reason = str(error)[:80] if isinstance(error, ValueError) else "too deeply nested"
-        raise ExplorerError(f"the strokes are not JSON: {reason}") from None
-    photo: Any = None
+    found, photo = read_json(text, "the text of the strokes"), None
     if isinstance(found, Mapping):
         found, photo = found.get("strokes"), found.get("photo")
     about = photo if isinstance(photo, Mapping) else {}
     known = {
-        key: _printable(about[key])[:80]
+        key: _plain(about[key])[:80]
         for key in ("name", "sha256")
         if isinstance(about.get(key), str)
     }

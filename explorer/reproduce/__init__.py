@@ -1,5 +1,6 @@
 """A figure again: the recipe of one from its settings, and its settings from a recipe."""
 
+from explorer.reproduce.fields import check_checkpoints
 from explorer.reproduce.recipe import (
     TWO_PHOTOS,
     Shown,
@@ -16,6 +17,7 @@ __all__ = [
     "TWO_PHOTOS",
     "Restored",
     "Shown",
+    "check_checkpoints",
     "complete",
     "figure_panels",
     "figure_recipe",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +13,22 @@ from explorer.core import ExplorerError, Panel
 from explorer.figure import FigureStyle, read_figure
 from explorer.hub.resolution import is_path
 from explorer.image import Photo
-from explorer.reproduce.recipe import TWO_PHOTOS, Shown, complete, figure_recipe
+from explorer.input_files import check_regular
+from explorer.reproduce.fields import (
+    QUERY,
+    SIZE,
+    check_checkpoints,
+    read,
+    read_checkpoints,
+    read_names,
+    read_preset,
+    read_views,
+    said,
+    same_photo,
+)
+from explorer.reproduce.recipe import Shown, complete, figure_recipe
 from explorer.session import Options, Session
-from explorer.views import VIEWS
 
-MAX_NAMES = 32
 MAX_ARCHIVE = 512 * 2**20
 
 Key = tuple[str, str, str]  # backbone, "upsampler" or "probe" or "", its name
@@ -42,16 +54,16 @@ class Restored:
         Raises:
             ExplorerError: a panel fails now that had a picture in the figure.
         """
-        said = []
+        sentences = []
         for panel in complete(panels, self.failed):
             was = self.failed.get((panel.row, panel.column))
             where = f"{panel.row}, {panel.column}"
             if panel.error:
-                then = "as in the figure" if panel.error == was else f"then: {_said(was)}; now"
-                said.append(f"no picture of {where}, {then}: {panel.error}")
+                then = "as in the figure" if panel.error == was else f"then: {said(was)}; now"
+                sentences.append(f"no picture of {where}, {then}: {panel.error}")
             elif was is not None:
-                said.append(f"{where} has a picture now and had none then: {_said(was)}")
-        return said
+                sentences.append(f"{where} has a picture now and had none then: {said(was)}")
+        return sentences
 
 
 def open_figure(path: Path) -> dict[str, Any]:
@@ -62,6 +74,7 @@ def open_figure(path: Path) -> dict[str, Any]:
     """
     if path.suffix.lower() != ".zip":
         return read_figure(path)
+    check_regular(path, "a figure made here")
     try:
         with zipfile.ZipFile(path) as archive:
             inside = [one for one in archive.infolist() if one.filename.endswith(".png")]
@@ -70,7 +83,9 @@ def open_figure(path: Path) -> dict[str, Any]:
             return read_figure(archive.read(inside[0]))
     except OSError as error:
         raise ExplorerError(f"cannot read {path.name}: {error.strerror}") from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+        if isinstance(error, ExplorerError):
+            raise
         raise ExplorerError(f"cannot read {path.name}: {error}") from None
 
 
@@ -94,21 +109,22 @@ def restore(
     """
     recipe: Mapping[str, Any] = figure["recipe"]
     remarks: list[str] = []
-    style = FigureStyle.from_dict(figure["style"])
+    style, query = FigureStyle.from_dict(figure["style"]), read(QUERY, recipe, "query")
     options = Options(
-        _same(photo, recipe.get("photo"), "photo", remarks),
-        _names(recipe, "backbones"),
-        _names(recipe, "upsamplers"),
-        _whole(recipe.get("input_size"), "input size"),
-        _whole(recipe.get("output_size"), "output size"),
-        _checkpoints(recipe, checkpoints or {}),
-        query=_query(recipe),
+        same_photo(photo, recipe.get("photo"), "photo", remarks),
+        read_names(recipe, "backbones"),
+        read_names(recipe, "upsamplers"),
+        read(SIZE, recipe, "input_size"),
+        read(SIZE, recipe, "output_size"),
+        read_checkpoints(recipe, checkpoints or {}, remarks),
+        query=tuple(query) if query else None,
     )
-    views = _views(recipe, second, remarks)
+    views = read_views(recipe, second, remarks)
+    shown = [dict(v.view or {}) for v in views]
+    check_checkpoints(checkpoints or {}, options.backbones, options.upsamplers, shown)
     then = _by_key(recipe.get("weights"))
     options = _pinned(session, options, then)
-    preset = recipe.get("preset")
-    made = figure_recipe(session, options, views, preset if isinstance(preset, Mapping) else None)
+    made = figure_recipe(session, options, views, read_preset(recipe, remarks))
     remarks += _other_weights(then, _by_key(made["weights"]))
     remarks += _other_versions(recipe.get("versions"), made["versions"])
     if remarks:
@@ -117,20 +133,6 @@ def restore(
 
 
 # --- what is no longer as it was ---
-
-
-def _same(photo: Photo, was: Any, what: str, remarks: list[str]) -> Photo:
-    """Return the photo under the recipe's name if it is the same one, else say that it is not."""
-    if not isinstance(was, Mapping) or not isinstance(was.get("sha256"), str):
-        raise _broken(what)
-    name = _said(was.get("name", ""))
-    if was["sha256"] == photo.digest:
-        return Photo(photo.pixels, name or photo.name)
-    remarks.append(
-        f"the {what} {photo.name} is not the one of the recipe ({name}): the sha256 of its pixels "
-        f"is {photo.digest[:12]}, not {_said(was['sha256'])[:12]}; the figure will differ"
-    )
-    return photo
 
 
 def _pinned(session: Session, options: Options, then: Mapping[Key, Mapping]) -> Options:
@@ -190,7 +192,7 @@ def _other_weights(then: Mapping[Key, Mapping], now: Mapping[Key, Mapping]) -> l
     for key, was in then.items():
         seen = now.get(key)
         if seen is not None and seen["sha256"] != was["sha256"]:
-            backbone, kind, name = map(_said, key)
+            backbone, kind, name = map(said, key)
             what = f"the {kind} {name} for {backbone}" if kind else f"the backbone {backbone}"
             remarks.append(
                 f"{what} has other weights than in the recipe: here {_named(seen)}, "
@@ -201,7 +203,7 @@ def _other_weights(then: Mapping[Key, Mapping], now: Mapping[Key, Mapping]) -> l
 
 def _named(entry: Mapping[str, str]) -> str:
     words = [entry.get("checkpoint", ""), entry["sha256"][:12]]
-    return _said(" ".join(word for word in dict.fromkeys(words) if word))
+    return said(" ".join(word for word in dict.fromkeys(words) if word))
 
 
 def _other_versions(then: Any, now: Mapping[str, str]) -> list[str]:
@@ -210,12 +212,9 @@ def _other_versions(then: Any, now: Mapping[str, str]) -> list[str]:
     differ = [name for name in now if name in then and then[name] != now[name]]
     if not differ:
         return []
-    was = ", ".join(f"{name} {_said(then[name])}" for name in differ)
+    was = ", ".join(f"{name} {said(then[name])}" for name in differ)
     here = ", ".join(f"{name} {now[name]}" for name in differ)
     return [f"the figure was made with {was}, here are {here}; pixels may differ slightly"]
-
-
-# --- reading settings that may come from anybody ---
 
 
 def _failed(figure: Mapping[str, Any]) -> dict[tuple[str, str], str]:
@@ -226,91 +225,3 @@ def _failed(figure: Mapping[str, Any]) -> dict[tuple[str, str], str]:
             case {"row": str(row), "column": str(column), "error": str(sentence)}:
                 found[row, column] = sentence
     return found
-
-
-def _broken(what: str) -> ExplorerError:
-    return ExplorerError(f"the recipe has no usable {what}; was it edited by hand?")
-
-
-def _said(value: Any) -> str:
-    """Return text of a recipe as it may be printed."""
-    return "".join(letter for letter in str(value)[:120] if letter.isprintable())
-
-
-def _names(recipe: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    names = recipe.get(key)
-    if (
-        not isinstance(names, list)
-        or not 1 <= len(names) <= MAX_NAMES
-        or not all(isinstance(name, str) and name for name in names)
-    ):
-        raise _broken(f"list of {key}")
-    return tuple(names)
-
-
-def _whole(value: Any, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _broken(what)
-    return value
-
-
-def _query(recipe: Mapping[str, Any]) -> tuple[int, int] | None:
-    query = recipe.get("query")
-    if query is None:
-        return None
-    if not isinstance(query, list) or len(query) != 2:
-        raise _broken("query")
-    return _whole(query[0], "query"), _whole(query[1], "query")
-
-
-def _checkpoints(recipe: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
-    """Return checkpoints by method; a path is only ever opened if ``given`` names it."""
-    wanted = recipe.get("checkpoints", {})
-    if not isinstance(wanted, Mapping):
-        raise _broken("list of checkpoints")
-    found: dict[str, str] = {}
-    for method, row in wanted.items():
-        file = row.get("file") if isinstance(row, Mapping) else row
-        if not isinstance(file, str):
-            raise _broken(f"checkpoint of {_said(method)}")
-        if isinstance(row, str) and not is_path(row):
-            found[method] = row
-        elif method not in given:
-            seal = f" (sha256 {_said(row.get('sha256'))[:12]})" if row is not file else ""
-            raise ExplorerError(
-                f"the weights of {_said(method)} came from a file, {_said(Path(file).name)}{seal}; "
-                f"say where it is with --checkpoint {_said(method)}=PATH"
-            )
-    return found | dict(given)
-
-
-def _views(
-    recipe: Mapping[str, Any], second: Photo | None, remarks: list[str]
-) -> tuple[Shown, ...]:
-    wanted = recipe.get("views")
-    if not isinstance(wanted, list) or not 1 <= len(wanted) <= MAX_NAMES:
-        raise _broken("list of views")
-    found = []
-    for entry in wanted:
-        if isinstance(entry, str):  # as the first version wrote it
-            entry = {"name": entry, "options": recipe.get("view", {})}
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
-            raise _broken("list of views")
-        VIEWS.get(entry["name"])
-        options, other = entry.get("options", {}), entry.get("second")
-        if not isinstance(options, Mapping):
-            raise _broken(f"options of the {entry['name']} view")
-        if other is None:
-            found.append(Shown(entry["name"], dict(options)))
-            continue
-        if entry["name"] != TWO_PHOTOS:
-            raise _broken(f"{_said(entry['name'])} view")
-        if second is None:
-            name = _said(other.get("name", "")) if isinstance(other, Mapping) else ""
-            raise ExplorerError(
-                f"the {entry['name']} view looks at a second photo, {name}; give it with --second"
-            )
-        found.append(
-            Shown(entry["name"], dict(options), _same(second, other, "second photo", remarks))
-        )
-    return tuple(found)

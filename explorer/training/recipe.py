@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
-from explorer.core import ExplorerError, UnknownNameError
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+
+from explorer.core import ExplorerError, UnknownNameError, unknown_name
+from explorer.messages import shown, suggestion
 from explorer.upsamplers import UPSAMPLERS
+from explorer.validation import Described, Real, Whole, checked, distinct
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,37 @@ BUDGETS = {
 }
 
 
+MOST_BACKBONES = 24
+_COUNT = Annotated[Whole, Ge(1), Le(10**9)]
+_SIDE = Annotated[Whole, Ge(1), Le(4096)]  # pixels
+_FACTOR = Annotated[Real, Gt(0), Le(10**6)]
+_WEIGHT = Annotated[Real, Ge(0), Le(10**6)]
+NUMBERS = {  # what a setting of a recipe must be
+    "steps": _COUNT,
+    "batch": Annotated[Whole, Ge(1), Le(4096)],
+    "lr": Annotated[Real, Gt(0), Le(10)],
+    "weight_decay": _WEIGHT,
+    "warmup": Annotated[Whole, Ge(0), Le(10**9)],
+    "image": _SIDE,
+    "guidance": Annotated[
+        tuple[_SIDE, ...], MinLen(1), MaxLen(64), Described("1 to 64 sides of 1 to 4096 pixels")
+    ],
+    "every": _COUNT,
+    "consistency_size": _SIDE,
+    "fine_size": _SIDE,
+    "fine_photos": _COUNT,
+    "fine_density": Annotated[
+        tuple[Annotated[Whole, Ge(0), Le(4096)], ...],
+        MaxLen(64),
+        Described("up to 64 whole numbers of pixels per cell"),
+    ],
+    "seed": Annotated[Whole, Ge(0), Le(2**32 - 1)],  # numpy takes no other
+    "clip": _FACTOR,
+    "basis_scale": _FACTOR,
+    "rope_scale": _FACTOR,
+}
+
+
 def recipe(
     method: str, budget: str, options: Mapping[str, Any] | None = None, **changes: Any
 ) -> Recipe:
@@ -161,20 +196,21 @@ def recipe(
     """
     if method not in PUBLISHED:
         raise UnknownNameError(
-            f"{method!r} cannot be trained; choose one of: {', '.join(PUBLISHED)}"
+            f"{shown(method)} cannot be trained; {suggestion(method, PUBLISHED)}"
         )
     if budget not in BUDGETS:
-        raise UnknownNameError(
-            f"there is no budget {budget!r}; choose one of: {', '.join(BUDGETS)}"
-        )
+        raise unknown_name("budget", budget, BUDGETS)
     made = replace(PUBLISHED[method], **(BUDGETS[budget][method] | changes))
     if options:
         check_options(method, dict(options))
         made = replace(made, options=tuple((dict(made.options) | dict(options)).items()))
-    if made.steps < 1 or made.batch < 1 or not made.terms or not made.backbones:
-        raise ExplorerError(
-            "a run needs at least one step, one photo a batch, one term, one backbone"
-        )
+    for setting, kind in NUMBERS.items():
+        checked(kind, getattr(made, setting), setting)
+    if not made.terms or not made.backbones:
+        raise ExplorerError("a run needs at least one term and one backbone")
+    for term, weight in made.terms:
+        checked(_WEIGHT, weight, f"the weight of the term {shown(term)}")
+    distinct(dict.fromkeys(made.backbones), "the list of backbones", MOST_BACKBONES)
     if ("label_consistency" in dict(made.terms)) != bool(made.labelled):
         raise ExplorerError(
             "the term label_consistency needs labelled photos, and nothing else does: give both or "
@@ -199,5 +235,5 @@ def check_options(method: str, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
             raise UnknownNameError(
-                f"{method} has no option {name!r}; choose one of: {', '.join(known)}"
+                f"{method} has no option {shown(name)}; {suggestion(name, known)}"
             )

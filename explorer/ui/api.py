@@ -10,12 +10,15 @@ from typing import Any
 
 import gradio as gr
 
-from explorer.core import ExplorerError, Panel
+from explorer.core import Panel
+from explorer.options import MOST_NAMES
+from explorer.reproduce import check_checkpoints
 from explorer.session import Options, Session
 from explorer.ui.grid import picture_file
 from explorer.ui.photo_input import read_photo
-from explorer.ui.settings import MAX_BACKBONES, Settings
+from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
+from explorer.validation import distinct
 from explorer.views import VIEWS
 
 BACKBONES = ["efficientnet_lite0"]
@@ -145,28 +148,21 @@ def read_options(
         ExplorerError: no photo, or a setting nobody can compute.
     """
     chosen = Settings(
-        backbones=tuple(backbones[: MAX_BACKBONES + 1]),
-        upsamplers=tuple(upsamplers),
+        backbones=distinct(backbones, "backbones", MOST_NAMES),
+        upsamplers=distinct(upsamplers, "upsamplers", MOST_NAMES),
         input_size=input_size,
         output_size=output_size,
-        checkpoints={str(k): str(v) for k, v in checkpoints.items()},
+        checkpoints=checkpoints,
         **settings,
     )
     made = chosen.options(read_photo((photo or {}).get("path")))
+    check_checkpoints(made.checkpoints, made.backbones, made.upsamplers, [view or {}])
     if view is not None:
         made = replace(made, view=dict(view))
-    if query is None:
-        return made
-    inside = all(
-        isinstance(part, int) and 0 <= part < side
-        for part, side in zip(query, made.output, strict=True)
-    )
-    if not inside:
-        height, width = made.output
-        raise ExplorerError(
-            f"row and col must lie on the {height}x{width} output, not at {query[0]}, {query[1]}"
-        )
-    return made.with_query(tuple(query))
+    if query is not None:
+        made = made.with_query(tuple(query))
+        made.check_query()
+    return made
 
 
 def described(panel: Panel) -> dict[str, Any]:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import math
 import types
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import MaxLen
 
 from explorer.core import ExplorerError
+from explorer.messages import shown
+from explorer.validation import Real, Text, Whole, check_json, described, fits
 
-MOST_ITEMS, LONGEST_TEXT = 64, 4096
-WORDS = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    bool: "true or false",
-    list: "a list",
-    dict: "an object",
-    types.NoneType: "nothing",
-}
+MOST_ITEMS = 64
+BOUNDED = {int: Whole, float: Real, str: Text}
 
 
 def check_arguments(endpoint: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -31,43 +26,23 @@ def check_arguments(endpoint: Callable[..., Any], args: tuple[Any, ...]) -> None
     """
     hints = typing.get_type_hints(endpoint)
     for name, value in zip(inspect.signature(endpoint).parameters, args, strict=False):
-        wanted = hints.get(name, Any)
-        if not _fits(value, wanted):
+        kind = bounded(hints.get(name, Any))
+        if not fits(kind, value):
             raise ExplorerError(
-                f"{name} must be {_described(wanted)}, not {_shown(value)}; see the API page"
+                f"{name} must be {described(kind)}, not {shown(value)}; see the API page"
             )
+        if isinstance(value, list | dict):
+            check_json(value, name)
 
 
-def _fits(value: Any, wanted: Any) -> bool:
-    if wanted is Any:
-        return True
-    origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
+def bounded(hint: Any) -> Any:
+    """Return an annotation with the limits that every value of its kind has here.
+
+    Numbers are finite, texts have no control characters and lists of names are short.
+    """
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, one) for one in inner)
-    kind = origin or wanted
-    if isinstance(value, bool) and kind is not bool:
-        return False
-    if kind is float:
-        return isinstance(value, int | float) and math.isfinite(value)
-    if not isinstance(kind, type) or not isinstance(value, kind):
-        return False
-    if kind is str:
-        return len(value) <= LONGEST_TEXT
-    if kind is list and inner:
-        return len(value) <= MOST_ITEMS and all(_fits(one, inner[0]) for one in value)
-    return True
-
-
-def _described(wanted: Any) -> str:
-    origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin in (types.UnionType, typing.Union):
-        return " or ".join(_described(one) for one in inner)
-    if origin is list and inner == (str,):
-        return f"a list of at most {MOST_ITEMS} names"
-    return WORDS.get(origin or wanted, str(wanted))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str | int | float | bool | None):
-        return repr(value)[:60]
-    return WORDS.get(type(value), type(value).__name__)
+        return typing.Union[tuple(bounded(one) for one in inner)]  # noqa: UP007  (made here)
+    if origin is list and inner != (dict,):  # what objects mean is read by their own reader
+        return Annotated[list[bounded(inner[0])], MaxLen(MOST_ITEMS)]
+    return BOUNDED.get(hint, hint)

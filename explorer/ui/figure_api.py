@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import gradio as gr
 
-from explorer.core import ExplorerError
+from explorer.core import ExplorerError, unknown_name
 from explorer.figure import DOUBLE, FORMATS, PRESETS
 from explorer.image import Photo
 from explorer.probes.strokes import read_strokes
@@ -16,7 +17,9 @@ from explorer.ui.api import BACKBONES, UPSAMPLERS, one_sentence, read_options
 from explorer.ui.export_figure import content, figure_file, file_name
 from explorer.ui.photo_input import read_photo
 from explorer.ui.served import stored
+from explorer.validation import checked
 from explorer.views import VIEWS
+from explorer.views.base import check_view_options
 
 KINDS = (*FORMATS, "zip", "bib")
 COLOURS = {"components": [0, 1, 2], "percentile": 1.0}
@@ -48,12 +51,9 @@ def expose(session: Session) -> None:
         "attention figure", "probe figure", "backbone grid"; width in inches; format: "png", "pdf",
         "svg", "zip" (panels and LaTeX) or "bib" (citations).
         """
-        if format not in KINDS:
-            raise ExplorerError(f"format is one of {', '.join(KINDS)}, not {format[:40]!r}")
+        checked(Literal[KINDS], format, "format")
         if preset not in PRESETS:
-            raise ExplorerError(
-                f"there is no preset {preset[:40]!r}; choose one of: {', '.join(PRESETS)}"
-            )
+            raise unknown_name("preset", preset, PRESETS)
         VIEWS.get(view)
         options = read_options(
             photo,
@@ -86,6 +86,7 @@ def _point(query: list[int] | None) -> tuple[int, int] | None:
 
 
 def _view_options(view: str, given: dict) -> dict:
+    check_view_options(given, [view])
     found = (COLOURS if view == "pca" else {}) | given
     if view == "probe":
         found = {"shares": False} | found  # one legend explains all panels

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from explorer.core import ExplorerError
 from explorer.image import Photo
+from explorer.input_files import read_file
 from explorer.probes import Stroke
 from explorer.probes.scribble import labels_npy, palette_png
 from explorer.probes.strokes import dump_strokes, open_strokes
@@ -37,14 +38,8 @@ def open_strokes_file(path: str | None, photo: Photo) -> tuple[list[Stroke], str
     """
     if not path:
         raise ExplorerError("choose a file of strokes (.json)")
-    size = Path(path).stat().st_size
-    if size > MAX_FILE:
-        raise ExplorerError(
-            f"the file has {size / 2**20:.0f} MiB; a file of strokes has at most "
-            f"{MAX_FILE / 2**20:.0f}"
-        )
     try:
-        text = Path(path).read_text("utf-8-sig")
+        text = read_file(Path(path), MAX_FILE, "a file of strokes").decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ExplorerError("the strokes are not JSON: the file is not text") from None
     strokes, about = open_strokes(text)

@@ -5,14 +5,20 @@ bar.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode
+
+from annotated_types import MaxLen
 
 from explorer.core import ExplorerError
 from explorer.image import Photo
+from explorer.messages import shown
 from explorer.session import Options
+from explorer.validation import Described, Name, Real, Share, Text, Whole, checked, fits
+from explorer.views import pca
 from explorer.views.probe import SHOWN
 from explorer.views.reach import KINDS
 
@@ -48,6 +54,22 @@ RANGES = {  # what the page's sliders can show
     "opacity": (0, 1),
 }
 NO_THRESHOLD = -1.0
+MOST_PAIRS = 100  # in a link
+_NAMES = Annotated[tuple[Name, ...], MaxLen(64), Described("a list of at most 64 names")]
+KINDS_OF = {  # what a setting must be before a view looks at it
+    "backbones": _NAMES,
+    "upsamplers": _NAMES,
+    "input_size": Whole,
+    "output_size": Whole,
+    "percentile": Real,
+    "threshold": Real,
+    "opacity": Real,
+    "probe": Name | None,
+    "reference": Name | None,
+    "example": Name | None,
+    "query": tuple[Share, Share] | None,
+    "checkpoints": Annotated[dict[Name, Text], MaxLen(64), Described("names by upsampler")],
+}
 
 
 @dataclass(frozen=True)
@@ -90,8 +112,7 @@ class Settings:
             photo,
             tuple(self.backbones),
             tuple(self.upsamplers),
-            int(self.input_size),
-            int(self.output_size),
+            *(checked(Whole, getattr(self, name), name) for name in ("input_size", "output_size")),
             dict(self.checkpoints),
             view=self.view_options(),
         )
@@ -105,19 +126,11 @@ class Settings:
 
     def check(self) -> None:
         """Raise ExplorerError unless numbers are numbers, names are texts and choices are ones."""
-        for name in NUMBERS:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not (
-                isinstance(value, int | float) and math.isfinite(value)
-            ):
-                raise ExplorerError(
-                    f"{name.replace('_', ' ')} must be a number, not {value!r}"[:120]
-                )
-        if not all(isinstance(name, str) for name in (*self.backbones, *self.upsamplers)):
-            raise ExplorerError("backbones and upsamplers are lists of names")
+        for name, kind in KINDS_OF.items():
+            checked(kind, getattr(self, name), name.replace("_", " "))
         for name, choices in CHOICES.items():
-            if name != "components" and getattr(self, name) not in choices:
-                raise ExplorerError(f"{name} must be one of {', '.join(choices)}")
+            if name != "components":
+                checked(Literal[choices], getattr(self, name), name)
 
     def view_options(self) -> dict[str, Any]:
         """Return what the chosen view reads, and nothing of the others."""
@@ -136,8 +149,12 @@ class Settings:
         if self.view == "similarity" and self.threshold > NO_THRESHOLD:
             found["threshold"] = float(self.threshold)
         if self.view == "probe":
-            found |= {"probe": self.probe, "show": self.show, "opacity": float(self.opacity)}
-        if self.view in ("difference", "probe") and self.reference != FIRST:
+            found |= {
+                "probe": self.probe or "segmentation",
+                "show": self.show,
+                "opacity": float(self.opacity),
+            }
+        if self.view in ("difference", "probe") and self.reference not in (FIRST, None):
             found["reference"] = self.reference
         return found
 
@@ -155,17 +172,17 @@ class Settings:
             elif isinstance(value, list | tuple):
                 value = ",".join(map(str, value))
             changed[key] = value
-        return urlencode(changed)
+        return urlencode(changed, errors="replace")  # a lone surrogate has no bytes
 
     @classmethod
     def parse(cls, query: str | Mapping[str, str]) -> Settings:
         """Read a query string; unknown keys and values that do not parse are left at their
         default, numbers are brought into the range of their slider.
         """
-        pairs = dict(parse_qsl(query) if isinstance(query, str) else query)
+        pairs = _pairs(query)
         found: dict[str, Any] = {}
         for key in ("backbones", "upsamplers"):
-            names = tuple(n for n in pairs.get(key, "").split(",") if n)[:12]
+            names = tuple(n for n in pairs.get(key, "").split(",") if fits(Name, n))[:12]
             if names:
                 found[key] = names
         for key, kind in NUMBERS.items():
@@ -175,29 +192,38 @@ class Settings:
             except (KeyError, ValueError):
                 continue
             if not math.isnan(value):
-                found[key] = min(max(value, low), high)
+                found[key] = kind(min(max(value, low), high))
         for key, choices in CHOICES.items():
             if pairs.get(key) in choices:
                 found[key] = pairs[key]
         for key in TEXTS:
-            if pairs.get(key):
+            if fits(Name, pairs.get(key)):
                 found[key] = pairs[key][:80]
         found |= _parse_query(pairs.get("query", ""))
         chosen = [part.partition("=") for part in pairs.get("checkpoints", "").split(",")]
-        named = {k: v for k, _, v in chosen if k and v}
+        named = {k: v for k, _, v in chosen if v and fits(Name, k) and fits(Text, v)}
         if named:
             found["checkpoints"] = named
         return cls(**found)
 
 
 def parse_components(text: str | Sequence[int]) -> list[int]:
-    """Return three component indices from 0 for "4-6" or [4, 5, 6]."""
+    """Return three component indices from 0 for "4-6" or [4, 5, 6]; raises ExplorerError."""
     if isinstance(text, str):
-        low, _, high = text.partition("-")
-        if not (low.isdigit() and high.isdigit() and len(high) < 4):
-            raise ExplorerError(f"PCA components are written as 1-3 or 4-6, not {text[:20]!r}")
-        return [c - 1 for c in range(int(low), int(high) + 1)]
-    return [int(c) - 1 for c in text]
+        found = re.fullmatch(r"([0-9]{1,3})-([0-9]{1,3})", text)
+        if not found:
+            raise ExplorerError(f"PCA components are written as 1-3 or 4-6, not {shown(text)}")
+        text = range(int(found[1]), int(found[2]) + 1)
+    return pca.parse_components(list(text) if isinstance(text, range) else text)
+
+
+def _pairs(query: str | Mapping[str, str]) -> dict[str, str]:
+    """Return a query string's keys and values; a link with more than the page has is no link."""
+    try:
+        found = parse_qsl(query, max_num_fields=MOST_PAIRS) if isinstance(query, str) else query
+    except ValueError:
+        return {}
+    return {key: value for key, value in dict(found).items() if isinstance(value, str)}
 
 
 def _parse_query(text: str) -> dict[str, tuple[float, float]]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 
 from explorer.core import ExplorerError, NoAttentionError, Panel, Window
 from explorer.image import pixel_to_cell
 from explorer.session import Options, Session
 from explorer.upsamplers.attention import window_bounds
 from explorer.upsamplers.featup import FeatUpResampler
+from explorer.validation import Share, Whole
 from explorer.views import palette
 from explorer.views.base import VIEWS
-from explorer.views.rows import Place, RowView, number, percent
+from explorer.views.rows import Place, RowView, percent
 
 MEAN = "mean"
+MOST_HEADS = 999
 WINDOW = 0.1  # AnyUp's published half-width: what "outside" means for every method
 
 
@@ -34,16 +38,8 @@ class Setting:
     @classmethod
     def of(cls, options: Options) -> Setting:
         """Read the view's own options: "head", "window_ratio" and "opacity"."""
-        head = options.view.get("head", MEAN)
-        if head != MEAN:
-            if not str(head).isdigit():
-                raise ExplorerError(f'head must be "mean" or an index from 0, not {head!r:.40}')
-            head = int(head)
-        return cls(
-            head,
-            number(options, "window_ratio", None, 0, 1),
-            number(options, "opacity", cls.opacity, 0, 1),
-        )
+        names = ("head", "window_ratio", "opacity")
+        return cls(*(AttentionView.option(options, name) for name in names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +67,11 @@ class AttentionView(RowView[Reading]):
 
     name = "attention"
     title = "Attention"
+    OPTIONS: ClassVar = RowView.OPTIONS | {
+        "head": (Literal[MEAN] | Annotated[Whole, Ge(0), Le(MOST_HEADS)], Setting.head),
+        "window_ratio": (Share | None, Setting.window_ratio),
+        "opacity": (Share, Setting.opacity),
+    }
 
     def opening(self, session: Session, options: Options, label: str) -> Iterator[Panel]:
         """Yield the photo with the query."""

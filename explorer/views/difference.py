@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le
 
 from explorer.core import ExplorerError, Panel
 from explorer.session import Options
 from explorer.upsamplers.streaming import row_bands
+from explorer.validation import Real
 from explorer.views import palette
-from explorer.views.base import VIEWS, method_title
-from explorer.views.rows import Place, RowView, number
+from explorer.views.base import VIEWS, Method, method_title
+from explorer.views.rows import Place, RowView
 
 ROBUST = 99.5  # percentile of the distances that gets the last colour
 
@@ -29,6 +32,10 @@ class DifferenceView(RowView[np.ndarray]):
 
     name = "difference"
     title = "Difference"
+    OPTIONS: ClassVar = RowView.OPTIONS | {
+        "reference": (Method, None),
+        "high": (Annotated[Real, Ge(1e-6), Le(2)] | None, None),
+    }
 
     def methods(self, options: Options) -> tuple[str, ...]:
         """Return everything but the reference."""
@@ -48,7 +55,7 @@ class DifferenceView(RowView[np.ndarray]):
 
     def paint(self, place: Place, measured: np.ndarray, scale: float) -> Panel:
         """Colour the distances."""
-        high = number(place.options, "high", None, 1e-6, 2) or scale
+        high = self.option(place.options, "high") or scale
         title = method_title(_reference(place.options))
         image = palette.look_up(palette.SEQUENTIAL, measured, 0, high)
         made = place.panel(
@@ -103,7 +110,4 @@ def distance(first: Place, second: Place) -> np.ndarray:
 
 def _reference(options: Options) -> str:
     """Return the method that the others are compared with."""
-    name = options.view.get("reference", options.upsamplers[0])
-    if not isinstance(name, str):
-        raise ExplorerError(f"reference must be an upsampler's name, not {name!r:.40}")
-    return name
+    return DifferenceView.option(options, "reference") or options.upsamplers[0]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
+from annotated_types import Ge, Le, Lt
 from torch import Tensor
 
 from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
+from explorer.validation import Described, Real, Whole, checked
 from explorer.views.base import VIEWS, View, error_panel, method_title, photo_panel
 from explorer.views.basis import Basis, Scale, fit, project
 from explorer.views.rows import row_label
 
 KEPT = 12
 PREVIEW_SHRINK = 4
+Component = Annotated[Whole, Ge(0), Le(KEPT - 1)]
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,14 @@ class Setting:
     @classmethod
     def of(cls, options: Options) -> Setting:
         """Read the view's own options: "components" (from 0) and "percentile"."""
-        try:
-            components = tuple(int(c) for c in options.view.get("components", (0, 1, 2)))
-            percentile = float(options.view.get("percentile", 1.0))
-        except (TypeError, ValueError):
-            raise ExplorerError(
-                "PCA takes three component numbers and a percentile, nothing else"
-            ) from None
-        if len(components) != 3 or not all(0 <= c < KEPT for c in components):
-            raise ExplorerError(f"choose three PCA components between 1 and {KEPT}")
-        if not 0 <= percentile < 50:
-            raise ExplorerError("the clipped percentile must be at least 0 and below 50")
-        return cls(components, percentile)
+        return cls(*(PCAView.option(options, name) for name in ("components", "percentile")))
+
+
+def parse_components(numbers: Sequence[int]) -> list[int]:
+    """Return components from 0, as the view takes them, for three numbers from 1."""
+    last = Annotated[Whole, Ge(1), Le(KEPT)]
+    kind = Annotated[tuple[last, last, last], Described(f"three numbers from 1 to {KEPT}")]
+    return [number - 1 for number in checked(kind, numbers, "components")]
 
 
 @VIEWS.register("pca")
@@ -50,6 +50,10 @@ class PCAView(View):
 
     name = "pca"
     title = "PCA"
+    OPTIONS: ClassVar = {
+        "components": (tuple[Component, Component, Component], Setting.components),
+        "percentile": (Annotated[Real, Ge(0), Lt(50)], Setting.percentile),
+    }
 
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
         """Yield photo, coarse map and one panel per method; slow methods show a small preview

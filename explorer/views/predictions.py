@@ -9,7 +9,7 @@ import time
 import torch
 from torch import Tensor
 
-from explorer.core import ExplorerError
+from explorer.core import ExplorerError, unknown_name
 from explorer.hub import AbsentWeightsError
 from explorer.image import fit_size
 from explorer.probes import (
@@ -115,10 +115,7 @@ def _load(session: Session, wanted: str, backbone: str) -> Probe:
     if wanted not in PROBES:  # a row's name and never a path: options may come from anybody
         named = {row.name: row for row in probe_rows()}
         if wanted not in named:
-            raise ExplorerError(
-                f"there is no probe called {wanted[:80]!r}; choose one of: "
-                f"{', '.join((*PROBES, SCRIBBLE, *named))}"
-            )
+            raise unknown_name("probe", wanted, (*PROBES, SCRIBBLE, *named))
         probe = load_probe(named[wanted], allow_network=session.allow_network)
         if probe.backbone not in ("any", model.name) or probe.stage not in (None, model.stage):
             stage = f":{probe.stage}" if probe.stage else ""

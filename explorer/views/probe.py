@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
-from explorer.core import ExplorerError, Panel
+from explorer.core import ExplorerError, Panel, unknown_name
 from explorer.datasets.classes import Colour
+from explorer.messages import listed, shown
 from explorer.probes import Prediction, Probe, SegmentationProbe
+from explorer.probes.strokes import read_strokes
 from explorer.session import Options
+from explorer.upsamplers import UPSAMPLERS
+from explorer.validation import Name, Share
 from explorer.views import palette
 from explorer.views.base import VIEWS, method_title
 from explorer.views.predictions import SCRIBBLE, predict
-from explorer.views.rows import Place, RowView, choice, number, percent
+from explorer.views.rows import Place, RowView, percent
 
 PREDICTION, CONFIDENCE, DISAGREEMENT = "prediction", "confidence", "disagreement"
 SHOWN = (PREDICTION, CONFIDENCE, DISAGREEMENT)
@@ -51,10 +57,32 @@ class ProbeView(RowView[Reading]):
 
     name = "probe"
     title = "Probes"
+    OPTIONS: ClassVar = RowView.OPTIONS | {
+        "probe": (Name, "segmentation"),
+        "show": (Literal[SHOWN], PREDICTION),
+        "reference": (Name | None, None),
+        "opacity": (Share, OPACITY),
+        "shares": (bool, True),
+        "strokes": (list, []),
+    }
+
+    @classmethod
+    def check(cls, options: Options) -> None:
+        """Check the reference as well, whether or not it is shown."""
+        super().check(options)
+        reference = _reference(options, cls.option(options, "show") == DISAGREEMENT)
+        if reference not in (*options.upsamplers, *UPSAMPLERS):
+            raise unknown_name("upsampler", reference, UPSAMPLERS)
+
+    @classmethod
+    def check_given(cls, given: Mapping[str, Any]) -> None:
+        """Read the strokes as well."""
+        super().check_given(given)
+        read_strokes(given.get("strokes", []))
 
     def methods(self, options: Options) -> tuple[str, ...]:
         """Return the methods; without the reference if disagreement is shown."""
-        if choice(options, "show", SHOWN) != DISAGREEMENT:
+        if self.option(options, "show") != DISAGREEMENT:
             return options.upsamplers
         reference = _reference(options)
         found = tuple(name for name in options.upsamplers if name != reference)
@@ -64,7 +92,7 @@ class ProbeView(RowView[Reading]):
 
     def measure(self, place: Place) -> Reading:
         """Predict, with the reference's method too if disagreement is shown."""
-        show = choice(place.options, "show", SHOWN)
+        show = self.option(place.options, "show")
         probe, found = predict(place)
         if show == CONFIDENCE and found.confidence is None:
             raise ExplorerError(f"a probe of {probe.title.lower()} cannot tell how sure it is")
@@ -85,12 +113,12 @@ class ProbeView(RowView[Reading]):
 
     def paint(self, place: Place, measured: Reading, scale: tuple[float, float]) -> Panel:
         """Colour a reading and lay it over the photo."""
-        show = choice(place.options, "show", SHOWN)
+        show = self.option(place.options, "show")
         if show == CONFIDENCE:
             return self._confidence(place, measured)
         if show == DISAGREEMENT:
             return self._disagreement(place, measured, scale)
-        colours, parts = _painted(measured, scale, bool(place.options.view.get("shares", True)))
+        colours, parts = _painted(measured, scale, self.option(place.options, "shares"))
         return self._panel(place, measured, colours, **parts)
 
     def _confidence(self, place: Place, measured: Reading) -> Panel:
@@ -131,7 +159,7 @@ class ProbeView(RowView[Reading]):
     ) -> Panel:
         probe, options = measured.probe, place.options
         if opacity is None:
-            opacity = number(options, "opacity", OPACITY, 0, 1)
+            opacity = self.option(options, "opacity")
         photo = photo_of(place).astype(np.float32)
         image = (opacity * colours + (1 - opacity) * photo + 0.5).astype(np.uint8)
         notes = [probe.caption(), place.resampler.note()]
@@ -149,7 +177,7 @@ class ProbeView(RowView[Reading]):
             self.name,
             query=list(options.query) if options.query else None,
             probe=probe.provenance(),
-            show=choice(options, "show", SHOWN),
+            show=self.option(options, "show"),
             opacity=opacity,
             **({"reference": reference} if reference else {}),
             **({"strokes": options.view.get("strokes")} if probe.name == SCRIBBLE else {}),
@@ -219,11 +247,11 @@ def _difference(measured: Reading) -> np.ndarray:
     return torch.rad2deg(torch.atan2(cross, (one * other).sum(dim=0))).numpy()
 
 
-def _reference(options: Options) -> str:
-    reference = options.view.get("reference") or options.upsamplers[0]
-    if reference not in options.upsamplers:
+def _reference(options: Options, on_screen: bool = True) -> str:
+    reference = ProbeView.option(options, "reference") or options.upsamplers[0]
+    if on_screen and reference not in options.upsamplers:
         raise ExplorerError(
-            f"the reference {str(reference)[:40]!r} is not among the upsamplers: "
-            f"{', '.join(options.upsamplers)}"
+            f"the reference {shown(reference)} is not among the upsamplers: "
+            f"{listed(options.upsamplers)}"
         )
     return reference

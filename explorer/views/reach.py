@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from explorer.core import Panel
 from explorer.session import Options, Session
 from explorer.upsamplers import LinearResampler
+from explorer.validation import Real, Share
 from explorer.views import palette
 from explorer.views.base import VIEWS
-from explorer.views.rows import KEY, OWN, SHARED, Place, RowView, choice, number, percent
+from explorer.views.rows import KEY, SHARED, Place, RowView, percent
 
 KINDS = ("mean", "position", "spread")
 RIM = 3.0  # cells: a step of this length has full colour, in every photo and figure alike
@@ -56,6 +59,11 @@ class ReachView(RowView[Reach]):
 
     name = "reach"
     title = "Where everything looks"
+    OPTIONS: ClassVar = RowView.OPTIONS | {
+        "what": (Literal[KINDS], KINDS[0]),
+        "rim": (Annotated[Real, Ge(1e-3), Le(1e4)] | None, None),
+        "window_ratio": (Share | None, None),
+    }
 
     def opening(self, session: Session, options: Options, label: str) -> Iterator[Panel]:
         """Yield the photo and what the colours mean."""
@@ -65,7 +73,7 @@ class ReachView(RowView[Reach]):
 
     def measure(self, place: Place) -> Reach:
         """Return the place's map, computed once."""
-        ratio = number(place.options, "window_ratio", None, 0, 1)
+        ratio = self.option(place.options, "window_ratio")
         resampler = place.linear(ratio)
         return place.session.kept(
             place.options,
@@ -104,7 +112,7 @@ class ReachView(RowView[Reach]):
         what = _what(place.options)
         rim = _rim(place.options, scale)
         distance = np.hypot(measured.down, measured.right)
-        notes = [place.windowed(number(place.options, "window_ratio", None, 0, 1)).note()]
+        notes = [place.windowed(self.option(place.options, "window_ratio")).note()]
         parts = {}
         if what == "mean":
             image = palette.wheel(measured.down / rim, measured.right / rim)
@@ -189,12 +197,12 @@ def _absolute(found: Reach) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _what(options: Options) -> str:
-    return choice(options, "what", KINDS)
+    return ReachView.option(options, "what")
 
 
 def _rim(options: Options, scale: tuple[float, float] | None) -> float | None:
     """Return the distance in cells that gets full colour; None if each method has its own."""
-    fixed = number(options, "rim", None, 1e-3, 1e4)
-    if fixed or choice(options, "scale", (SHARED, OWN)) == SHARED:
+    fixed = ReachView.option(options, "rim")
+    if fixed or ReachView.option(options, "scale") == SHARED:
         return fixed or RIM
     return None if scale is None else scale[0]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -143,6 +142,8 @@ class RowView(View, Generic[M]):
     those that are ready are shown with a scale of their own.
     """
 
+    OPTIONS: ClassVar = {"scale": (Literal[SHARED, OWN], SHARED)}
+
     @abstractmethod
     def measure(self, place: Place) -> M:
         """Return the numbers of a place, everything slow included; runs without gradients."""
@@ -180,7 +181,8 @@ class RowView(View, Generic[M]):
 
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
         """Yield panels as they become ready; once all are, those drawn on another scale again."""
-        shared = choice(options, "scale", (SHARED, OWN)) == SHARED
+        self.check(options)
+        shared = self.option(options, "scale") == SHARED
         methods = self.methods(options)
         for backbone in options.backbones:
             found: list[tuple[Place, M | Panel]] = []
@@ -242,34 +244,6 @@ class RowView(View, Generic[M]):
                 yield measured
             else:
                 yield self.paint(place, measured, scale if shared else self.scale([measured]))
-
-
-# --- reading a view's own options, which may come from anybody ---
-
-
-def choice(options: Options, name: str, choices: Sequence[str], default: str | None = None) -> str:
-    """Return options.view[name], one of ``choices``, by default the first or ``default``."""
-    value = options.view.get(name, default or choices[0])
-    if value not in choices:
-        raise ExplorerError(f"{name} must be one of {', '.join(choices)}, not {str(value)[:40]!r}")
-    return value
-
-
-def number(
-    options: Options, name: str, default: float | None, low: float, high: float
-) -> float | None:
-    """Return options.view[name] as a float between ``low`` and ``high``."""
-    value = options.view.get(name, default)
-    if value is None:
-        return None
-    try:
-        value = float(value)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not low <= value <= high:
-        shown = str(options.view.get(name))[:40]
-        raise ExplorerError(f"{name} must be a number from {low:g} to {high:g}, not {shown!r}")
-    return value
 
 
 def percent(share: float) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Ge, Le
 
 from explorer.core import Panel
 from explorer.image import Photo
 from explorer.session import Options, Session
 from explorer.upsamplers import Resampler
+from explorer.validation import Real, Share
 from explorer.views import palette
 from explorer.views.attention import backdrop
 from explorer.views.base import VIEWS
-from explorer.views.rows import Place, RowView, number, percent, photo_recipe
+from explorer.views.rows import Place, RowView, percent, photo_recipe
 
 ROBUST = 1.0  # percentile of the cosines that gets the first colour
 
@@ -44,6 +47,11 @@ class SimilarityView(RowView[Similarity]):
 
     name = "similarity"
     title = "Similarity"
+    OPTIONS: ClassVar = RowView.OPTIONS | {
+        "threshold": (Annotated[Real, Ge(-1), Le(1)] | None, None),
+        "opacity": (Share, 1.0),
+        "low": (Annotated[Real, Ge(-1), Le(0.99)] | None, None),
+    }
 
     def __init__(self, second: Photo | None = None):
         self.second = second
@@ -81,10 +89,10 @@ class SimilarityView(RowView[Similarity]):
     def paint(self, place: Place, measured: Similarity, scale: float) -> Panel:
         """Draw the cosines, greyed below the threshold, with the query or the best match."""
         options, cosine = place.options, measured.cosine
-        low = number(options, "low", None, -1, 0.99)
+        low = self.option(options, "low")
         low = scale if low is None else low
-        threshold = number(options, "threshold", None, -1, 1)
-        opacity = number(options, "opacity", 1.0, 0, 1)
+        threshold = self.option(options, "threshold")
+        opacity = self.option(options, "opacity")
         image = palette.look_up(palette.SEQUENTIAL, cosine, low, 1)
         base = backdrop(place)
         if opacity < 1:

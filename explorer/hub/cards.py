@@ -33,8 +33,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from explorer.atomic_files import write_atomically
 from explorer.core import WeightsError
-from explorer.hub.places import digest, write_atomically, write_json
+from explorer.hub.places import digest, write_json
 from explorer.hub.rows import CONVERTED, TRAINED, Checkpoint
 
 SCHEMA = 1

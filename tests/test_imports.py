@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 # Lowest first; a unit may import from lower layers only, so members of one layer never meet.
 # A new file or folder in explorer/ gets its place here.
 LAYERS = (
-    ("allocation", "core", "oklab", "proc"),
+    ("allocation", "core", "interrupts", "oklab", "proc"),
+    ("atomic_files", "destinations", "exit_status"),
     ("costs", "memory", "room", "visit"),
     ("batch", "cache", "citations", "decoding", "tensor_files", "trouble"),
     ("command_line", "image"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -15,7 +14,9 @@ from accelerate.utils import DistributedDataParallelKwargs
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from explorer.atomic_files import OutputError, part_file
 from explorer.core import ExplorerError, WeightsError
+from explorer.destinations import check_file
 from explorer.feature_cache import FeatureCache
 from explorer.hub.places import write_weights
 from explorer.training.labelled import LabelledPhotos
@@ -77,6 +78,7 @@ class Trainer:
         init: Path | None = None,
         labelled: LabelledPhotos | None = None,
     ):
+        check_file(places.out, (".safetensors",))
         self.recipe, self.backbones, self.places = recipe, backbones, places
         self.labelled = labelled or LabelledPhotos()
         self.validate_guidance = validate_guidance
@@ -228,12 +230,10 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "processes": self.accelerator.num_processes,
         }
-        part = self.places.resume.with_suffix(".part")
         try:
-            torch.save(state, part)
-            os.replace(part, self.places.resume)
-        except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
+            with part_file(self.places.resume) as part:
+                torch.save(state, part)
+        except (OutputError, RuntimeError) as error:  # torch's own, of a full disk
             raise ExplorerError(
                 f"the run cannot be saved to {self.places.resume}: {error}"
             ) from None

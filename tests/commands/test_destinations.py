@@ -30,13 +30,15 @@ def parsers(parser=None, words=()):
 
 def needed(parser, but):
     """Arguments that the parser cannot do without; no file of that name exists."""
+    outputs = parser.get_default("outputs")
+    good = {one.argument: Path("x").with_suffix(next(iter(one.endings), "")) for one in outputs}
     words = []
     for action in parser._actions:
         value = str(action.choices[0]) if action.choices else "/nowhere/at-all"
         if not action.option_strings and action.nargs not in ("*", "?"):
             words.append(value)
         elif action.required and action.option_strings and but not in action.option_strings:
-            words += [action.option_strings[0], value]
+            words += [action.option_strings[0], str(good.get(action.dest, value))]
     return words
 
 
@@ -170,18 +172,17 @@ def test_a_sidecar_is_a_destination_too(photos, tmp_path, capsys):
 @pytest.mark.parametrize(
     "words",
     [
-        ["mix", "{a}", "{a}", "--out", "{tmp}/my mean.safetensors"],
-        ["ship", "{a}", "--data", "{photos}", "--out", "{tmp}/s", "--name", "a/b"],
-        ["ship", "{a}", "--data", "{photos}", "--out", "{tmp}/s", "--name", ""],
-        ["evaluate", "depth", "--data", "{photos}", "--out", "{tmp}/r", "--save-probe", "{tmp}/a b.safetensors"],
-        ["weights", "convert", "{a}", "--out", "{tmp}/my copy.safetensors"],
+        "mix {a} {a} --out {tmp}/my+mean.safetensors",
+        "ship {a} --data {photos} --out {tmp}/s --name a/b",
+        "ship {a} --data {photos} --out {tmp}/s --name=",
+        "evaluate depth --data {photos} --out {tmp}/r --save-probe {tmp}/a+b.safetensors",
+        "weights convert {a} --out {tmp}/my+copy.safetensors",
     ],
-    ids=lambda words: words[0],
-)  # fmt: skip
+)
 def test_a_name_that_no_card_can_have_is_refused_first(words, photos, tmp_path, capsys):
     weights = tmp_path / "a.safetensors"
     save_file({"a": torch.zeros(1)}, weights)
-    filled = [word.format(a=weights, photos=photos, tmp=tmp_path) for word in words]
+    filled = words.format(a=weights, photos=photos, tmp=tmp_path).split()
     assert "no name for a checkpoint" in refused(capsys, *filled)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "photos"]
 

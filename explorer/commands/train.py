@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from explorer.command_line import assignments, numbers
 from explorer.core import ExplorerError
-from explorer.destinations import add_output, same_file
+from explorer.destinations import add_output, check_file, same_file
 
 if TYPE_CHECKING:
     from explorer.datasets import Dataset
@@ -37,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "--out",
         {
-            "endings": (".safetensors",),
             "beside": (".log.jsonl", ".png", ".resume.pt"),
             "inputs": ("init",),
         },
@@ -127,6 +126,7 @@ def run(args: argparse.Namespace) -> int:
     labelled = _labelled(args.labelled)
     changes["labelled"] = tuple(f"{d.root.resolve().name}/{d.folder}" for d in labelled)
     made = recipe(args.method, args.budget, **changes)
+    check_file(args.out, (".safetensors",))  # mistakes in the settings are told first
     places = Places(args.out, args.cache, int(args.cache_gib * 2**30))
     photos = photo_paths(args.data)
     if same_file(places.curve.parent, photos[0].parent):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # typing's own takes 10 ms to import, and Ctrl-C is not heard before that
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["load_backbone", "load_upsampler", "open_photo"]

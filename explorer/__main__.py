@@ -1,45 +1,70 @@
-"""``python -m explorer COMMAND``: every module of ``explorer.commands`` is a command."""
+"""``python -m explorer COMMAND``: every module of ``explorer.commands`` is a command.
+
+Exit statuses are listed in `explorer.exit_status`. A command's module, and the libraries it needs,
+are imported when it is asked for.
+"""
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import pkgutil
 import sys
 
-from explorer import commands
-from explorer.allocation import keep_freed_memory
-from explorer.core import ExplorerError
+from explorer.interrupts import Interrupts  # nothing else here: each import delays listening
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
 
 FULL_SIZE = ("train", "evaluate", "ship", "figure")  # many large tensors, one after the other
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser with one subcommand per module."""
+def command_names() -> list[str]:
+    """Return the names of all commands."""
+    import pkgutil
+
+    from explorer import commands
+
+    return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser with one subcommand per module, or with that of one command ``only``."""
+    import argparse
+    import importlib
+
     parser = argparse.ArgumentParser(prog="python -m explorer", description="Feature upsampling")
     chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for found in sorted(m.name for m in pkgutil.iter_modules(commands.__path__)):
-        module = importlib.import_module(f"explorer.commands.{found}")
-        child = chosen.add_parser(found, help=module.HELP, description=module.__doc__)
+    for name in command_names() if only is None else [only]:
+        module = importlib.import_module(f"explorer.commands.{name}")
+        child = chosen.add_parser(name, help=module.HELP, description=module.__doc__)
         module.add_arguments(child)
         child.set_defaults(run=module.run)
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; errors a user can read end with one line and status 2."""
-    args = build_parser().parse_args(arguments)
+    """Run a command and return its exit status; errors a user can read end with one line."""
+    from explorer.exit_status import ended
+
+    return ended(lambda: _run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    named = arguments[0] if arguments and arguments[0] in command_names() else None
+    args = build_parser(named).parse_args(arguments)
+    if hasattr(args, "outputs"):
+        from explorer.destinations import check_outputs
+
+        check_outputs(args)
     if args.command in FULL_SIZE:
+        from explorer.allocation import keep_freed_memory
+
         keep_freed_memory()
-    try:
-        return args.run(args)
-    except ExplorerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    return args.run(args)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    interrupts = Interrupts()
+    interrupts.install()
+    from explorer.exit_status import run_program
+
+    run_program(main, interrupts)

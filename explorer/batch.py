@@ -8,18 +8,24 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from explorer.atomic_files import OutputError, part_file
 from explorer.core import ExplorerError
 
+__all__ = [
+    "Outcome",
+    "OutputError",
+    "find_photos",
+    "output_names",
+    "part_file",
+    "refuse_overwriting",
+    "run_all",
+]
+
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
-
-
-class OutputError(ExplorerError):
-    """An output that cannot be written: the next photo's could not either, so a run stops."""
 
 
 def find_photos(given: Sequence[str | Path], out: Path | None = None) -> list[Path]:
@@ -92,26 +98,6 @@ def refuse_overwriting(photos: Sequence[Path], targets: Sequence[Path]) -> None:
             raise ExplorerError(f"--out would overwrite the photo {target}; choose another folder")
 
 
-@contextmanager
-def part_file(target: Path) -> Iterator[Path]:
-    """Give the name of a file to write that becomes ``target`` once it is whole.
-
-    A run that is killed leaves the part, which the next run overwrites. Raises OutputError.
-    """
-    part = target.with_name(f".{target.name}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, target)
-    except BaseException as error:
-        with suppress(OSError):
-            part.unlink()
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            raise OutputError(f"cannot write {target}: {reason}") from None
-        raise
-
-
 @dataclass
 class Outcome:
     """What became of the photos of a run."""
@@ -143,23 +129,25 @@ def run_all(
     """
     stream = stream or sys.stderr
     line, outcome, spent = _Line(stream), Outcome(), 0.0
-    for number, (photo, target) in enumerate(zip(photos, targets, strict=True), 1):
-        start = time.perf_counter()
-        line.show(f"[{number}/{len(photos)}] {photo.name}{_left(outcome, spent, photos, number)}")
-        try:
-            written = make(photo, target)
-        except OutputError:
-            line.end()
-            raise
-        except ExplorerError as error:
-            outcome.failed.append((photo, str(error)))
-        except Exception as error:  # a run over many photos must not die of one
-            reason = " ".join(str(error).split())[:200]
-            outcome.failed.append((photo, f"{type(error).__name__}: {reason}"))
-        else:
-            (outcome.written if written else outcome.kept).append(photo)
-            spent += time.perf_counter() - start if written else 0.0
-    line.end()
+    try:
+        for number, (photo, target) in enumerate(zip(photos, targets, strict=True), 1):
+            start = time.perf_counter()
+            left = _left(outcome, spent, photos, number)
+            line.show(f"[{number}/{len(photos)}] {photo.name}{left}")
+            try:
+                written = make(photo, target)
+            except OutputError:
+                raise
+            except ExplorerError as error:
+                outcome.failed.append((photo, str(error)))
+            except Exception as error:  # a run over many photos must not die of one
+                reason = " ".join(str(error).split())[:200]
+                outcome.failed.append((photo, f"{type(error).__name__}: {reason}"))
+            else:
+                (outcome.written if written else outcome.kept).append(photo)
+                spent += time.perf_counter() - start if written else 0.0
+    finally:
+        line.end()
     return outcome
 
 

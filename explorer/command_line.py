@@ -14,6 +14,7 @@ from annotated_types import Ge, Le
 
 from explorer.batch import find_photos, output_names, refuse_overwriting, run_all
 from explorer.core import ExplorerError
+from explorer.destinations import add_output, check_file, check_name
 from explorer.messages import one_line, shown
 from explorer.validation import (
     NotJsonError,
@@ -40,18 +41,25 @@ class Destination:
 def add_run_arguments(parser: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
     """Declare --out, --format and --force."""
     endings = ", ".join(f".{kind}" for kind in kinds)
-    parser.add_argument("--out", type=Path, required=True, help=f"FILE ({endings}) or folder")
+    help_text = f"FILE ({endings}) or folder"
+    add_output(parser, "--out", {"either": True}, required=True, help=help_text)
     parser.add_argument("--format", choices=kinds, help="of the files in the folder --out")
     parser.add_argument("--force", action="store_true", help="redo what is there already")
 
 
 def destination(
-    given: Sequence[str], out: Path, chosen: str | None, kinds: Sequence[str], default: str
+    given: Sequence[str],
+    out: Path,
+    chosen: str | None,
+    kinds: Sequence[str],
+    default: str,
+    read: Sequence[Path] = (),
 ) -> Destination:
     """Return the photos that were named and one output for each.
 
     One photo goes to the file ``out``; several, a folder or a pattern need a folder, which need
-    not exist. Raises ExplorerError for what cannot be.
+    not exist. No output may replace a photo, nor one of the other files that are ``read``. Raises
+    ExplorerError for what cannot be.
     """
     kind, ending = chosen or default, out.suffix.lower().lstrip(".")
     many = len(given) > 1 or any(Path(name).is_dir() or _is_pattern(name) for name in given)
@@ -61,6 +69,7 @@ def destination(
             endings = ", ".join(f".{name}" for name in wanted)
             raise ExplorerError(f"--out must end in one of: {endings}; or name a folder")
         refuse_overwriting([Path(given[0])], [out])
+        check_file(out, inputs=read)
         return Destination((Path(given[0]),), (out,), False)
     if out.is_file() or (ending in kinds and not out.is_dir()):
         raise ExplorerError(f"several photos need a folder for --out, not the file {out.name}")
@@ -72,6 +81,8 @@ def destination(
         )
     targets = [out / f"{name}.{kind}" for name in output_names(photos)]
     refuse_overwriting(photos, targets)
+    for target in targets:
+        check_name(target, inputs=read)
     return Destination(tuple(photos), tuple(targets), many)
 
 

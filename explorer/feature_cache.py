@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
+
+from explorer.atomic_files import OutputError, write_atomically
 
 
 class FeatureCache:
     """Maps a key to a tensor, computing what is missing and keeping it as float16 while there is
     room.
 
-    ``folder=None`` keeps nothing. Entries appear atomically; a damaged one is computed again.
+    ``folder=None`` keeps nothing. The folder is made with the first entry. Entries appear
+    atomically; a damaged one is computed again.
     """
 
     def __init__(self, folder: str | Path | None, limit_bytes: int = 4 * 2**30):
@@ -26,7 +27,6 @@ class FeatureCache:
         self.limit = limit_bytes
         self.used = 0
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
             self.used = sum(p.stat().st_size for p in self.folder.glob("*/*.safetensors"))
 
     def get(self, key: str, compute: Callable[[], Tensor]) -> Tensor:
@@ -50,18 +50,11 @@ class FeatureCache:
         size = value.numel() * 2
         if self.used + size > self.limit:
             return
-        part = None
         try:
-            path.parent.mkdir(exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                part = Path(file.name)
-            save_file({"features": value.contiguous()}, part)
-            os.replace(part, path)
+            write_atomically(path, save({"features": value.contiguous()}), durable=False)
             self.used += size
-        except OSError:  # a full disk costs time, not the run
+        except OutputError:  # a full disk costs time, not the run
             self.limit = 0
-            if part is not None:
-                part.unlink(missing_ok=True)
 
 
 def cached_features(cache: FeatureCache, backbone, key: str, image: Callable[[], Tensor]) -> Tensor:

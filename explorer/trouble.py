@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 
+from explorer.atomic_files import OutputError
 from explorer.core import ExplorerError
 from explorer.room import is_out_of_memory
 
@@ -17,9 +18,9 @@ CROWDED = "The server ran out of memory; choose smaller sizes or fewer methods."
 
 def sentence(error: Exception, log: logging.Logger) -> str:
     """Return an error as one sentence without paths or code; one that is not ours is logged."""
-    if isinstance(error, ExplorerError):
+    if isinstance(error, ExplorerError) and not isinstance(error, OutputError):
         return str(error)
-    log.error("a request failed", exc_info=error)
+    log.error("a request failed", exc_info=error)  # of an output it names the server's folders
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return FULL
     return CROWDED if is_out_of_memory(error) else TROUBLE

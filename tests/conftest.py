@@ -40,6 +40,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
 def find_chromium() -> str | None:
     """The Chromium to test with: $CHROMIUM, the system's, or the one Playwright installed."""
     named = os.environ.get("CHROMIUM")
@@ -69,6 +79,19 @@ def chromium_path() -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return found
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Any]:
+    """A headless Chromium; without one tests skip, or fail where CI is set."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("playwright is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

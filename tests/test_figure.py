@@ -409,8 +409,7 @@ def test_cost_of_a_large_figure():
 
 
 @pytest.mark.browser
-def test_svg_looks_like_the_png_in_chromium(chromium_path):
-    sync_api = pytest.importorskip("playwright.sync_api")
+def test_svg_looks_like_the_png_in_chromium(chromium):
     y, x = np.mgrid[0:448, 0:448] / 448
     smooth = np.stack([x, y, 1 - x * y], -1)
     shown = [
@@ -421,15 +420,12 @@ def test_svg_looks_like_the_png_in_chromium(chromium_path):
     style = FigureStyle(width_in=SINGLE, insets=(Inset((0.1, 0.6, 0.2, 0.6)),))
     png = opened(render(shown, style)).astype(int)
     svg = render(shown, style, "svg").decode()
-    with sync_api.sync_playwright() as play:
-        flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-        browser = play.chromium.launch(executable_path=chromium_path, args=flags)
-        page = browser.new_page(
-            viewport={"width": 320, "height": 400}, device_scale_factor=style.dpi / 96
-        )
-        page.set_content(f"<style>*{{margin:0}}</style>{svg[svg.index('<svg') :]}")
-        seen = opened(page.screenshot())[: png.shape[0], : png.shape[1], :3].astype(int)
-        browser.close()
+    page = chromium.new_page(
+        viewport={"width": 320, "height": 400}, device_scale_factor=style.dpi / 96
+    )
+    page.set_content(f"<style>*{{margin:0}}</style>{svg[svg.index('<svg') :]}")
+    seen = opened(page.screenshot())[: png.shape[0], : png.shape[1], :3].astype(int)
+    page.close()
     difference = np.abs(seen - png).max(2)
     assert seen.shape == png.shape
     assert difference.mean() < 2

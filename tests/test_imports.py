@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 # A new file or folder in explorer/ gets its place here.
 LAYERS = (
     ("messages",),
-    ("allocation", "core", "oklab", "proc"),
+    ("allocation", "core", "interrupts", "oklab", "proc"),
+    ("atomic_files", "destinations", "exit_status"),
     ("costs", "formats", "input_files", "memory", "room", "validation", "visit"),
     ("batch", "cache", "citations", "decoding", "tensor_files", "trouble"),
     ("command_line", "image"),

@@ -5,29 +5,26 @@ numbers of this project are read from the shipped cards and reports.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from explorer.destinations import add_output
 
 HELP = "claims, evidence and verdicts as Markdown (docs/claims.md)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--out", type=Path, help="write to this file instead of printing")
+    add_output(parser, "--out", help="write to this file instead of printing")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the document; return 0."""
-    from explorer.core import ExplorerError
+    from explorer.atomic_files import write_atomically
     from explorer.findings import document
-    from explorer.hub.places import write_atomically
 
     text = document()
     if args.out is None:
         print(text, end="")
         return 0
-    try:
-        write_atomically(args.out, text.encode())
-    except OSError as error:
-        raise ExplorerError(f"{args.out} cannot be written: {error}") from None
+    write_atomically(args.out, text.encode())
     print(args.out)
     return 0

@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from explorer.destinations import add_output
+from explorer.hub.rows import check_checkpoint_name
+
 HELP = "score upsamplers on a folder of photos"
 TASKS = ("segmentation", "depth", "normals", "preservation", "reconstruction", "edges")
 
@@ -30,7 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--controls", default="jbu,blurred,untrained", help="of jbu,blurred,untrained; or none"
     )
-    parser.add_argument("--out", type=Path, help="folder for the report and what it is made from")
+    add_output(
+        parser,
+        "--out",
+        {"folder": True, "files": ("report.md", "report.json", "chart.png")},
+        help="folder for the report and what it is made from",
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--limit", help="photos, N or TRAIN,TEST; evenly spread over each split")
     parser.add_argument("--pixels", type=int, default=512, help="per training photo and seed")
@@ -40,9 +48,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-size", default="448", help="longer side, or labels: the maps' own"
     )
-    parser.add_argument("--cache", type=Path, help="folder for features; default: OUT/features")
+    features = "folder for features; default: OUT/features"
+    add_output(parser, "--cache", {"folder": True}, help=features)
     parser.add_argument("--cache-gib", type=float, default=8.0)
-    parser.add_argument("--save-probe", type=Path, help="write the shared probe (.safetensors)")
+    add_output(
+        parser,
+        "--save-probe",
+        {
+            "endings": (".safetensors",),
+            "beside": (".json", ".md"),
+            "stem": check_checkpoint_name,
+        },
+        help="write the shared probe (.safetensors)",
+    )
     parser.add_argument("--probe-method", help="save this method's own probe instead")
     parser.add_argument(
         "--licence", default="non-commercial research use only: trained on research-only photos"

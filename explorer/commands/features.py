@@ -82,13 +82,18 @@ def run(args: argparse.Namespace) -> int:
     """Write the files; return 0, or 1 if some photo of several failed."""
     import numpy as np
 
+    from explorer.destinations import check_name
     from explorer.image import Photo, open_photo
     from explorer.session import Options, Session
-    from explorer.tensor_files import KINDS, read_tensor_recipe
+    from explorer.tensor_files import KINDS, read_tensor_recipe, sidecar
     from explorer.upsamplers import UPSAMPLERS
 
     UPSAMPLERS.get(args.upsampler)
-    place = destination(args.photos, args.out, args.format, KINDS, "safetensors")
+    read = [Path(name) for name in (args.project, args.checkpoint) if name]
+    place = destination(args.photos, args.out, args.format, KINDS, "safetensors", read)
+    for target in place.targets:
+        if target.suffix.lower() == ".npy":
+            check_name(sidecar(target), inputs=(*place.photos, *read))
     checkpoints = {args.upsampler: args.checkpoint} if args.checkpoint else {}
     session = Session(args.device)
 
@@ -209,7 +214,7 @@ def write_features(
 
     import torch
 
-    from explorer.batch import part_file
+    from explorer.atomic_files import part_files
     from explorer.core import ExplorerError
     from explorer.tensor_files import TensorFile, sidecar, sidecar_text
 
@@ -227,7 +232,10 @@ def write_features(
     resampler = session.resampler(options, name, method).resampler
     limit = HALF_MAX if dtype == "float16" else math.inf
     shape = tuple(recipe["shape"])
-    with part_file(target) as part:
+    written = (target, sidecar(target)) if kind == "npy" else (target,)
+    with part_files(*written) as (part, *beside):
+        for description in beside:
+            description.write_text(sidecar_text(recipe), "utf-8")
         with TensorFile(part, kind, recipe["tensor"], shape, dtype, recipe, small) as file:
             with torch.no_grad():
                 for channel, row, block in pieces(resampler, projection):
@@ -238,9 +246,6 @@ def write_features(
                             + ("; use --dtype float32" if dtype == "float16" else "")
                         )
                     file.write(block.cpu().numpy(), channel, row)
-    if kind == "npy":  # last, so that a recipe never stands beside another run's array
-        with part_file(sidecar(target)) as part:
-            part.write_text(sidecar_text(recipe), "utf-8")
 
 
 def pieces(

@@ -20,6 +20,7 @@ from explorer.command_line import (
     run_photos,
     view_option,
 )
+from explorer.destinations import add_output
 
 if TYPE_CHECKING:
     from explorer.core import Panel
@@ -69,9 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--inset-place", choices=("below", "beside"))
     parser.add_argument("--zip", action="store_true", help="the panels as PNGs and a LaTeX snippet")
-    parser.add_argument(
-        "--bibtex", metavar="FILE", help="citations of what is shown; - prints them"
-    )
+    citations = "citations of what is shown; - prints them"
+    add_output(parser, "--bibtex", {"dash": True}, metavar="FILE", help=citations)
     add_run_arguments(parser, KINDS)
 
 
@@ -97,7 +97,9 @@ def run(args: argparse.Namespace) -> int:
     given = [*args.photos, *args.photo]
     if not given:
         raise ExplorerError("name a photo" + (": --photo FILE" if args.recipe else ""))
-    place = destination(given, args.out, "zip" if args.zip else args.format, KINDS, "pdf")
+    chosen = "zip" if args.zip else args.format
+    read = [path for path in (args.recipe, args.second) if path]
+    place = destination(given, args.out, chosen, KINDS, "pdf", read)
     second = open_photo(args.second) if args.second else None
     if args.recipe:
         refuse(args, SETTINGS, "--recipe brings its own settings")
@@ -256,7 +258,7 @@ def write_figure(
     Raises:
         ExplorerError: a panel has no picture, unless it had none in the figure of the recipe.
     """
-    from explorer.batch import part_file
+    from explorer.atomic_files import part_file
     from explorer.figure import panels_zip, render
     from explorer.reproduce import complete, figure_panels
 
@@ -281,13 +283,13 @@ def _given(text: str | None, usual: str) -> str:
     return usual if text is None else text
 
 
-def _cite(where: str, names: list[str]) -> None:
-    from explorer.batch import part_file
+def _cite(where: Path, names: list[str]) -> None:
+    from explorer.atomic_files import part_file
     from explorer.citations import cite
 
     text = cite(*names)
-    if where == "-":
+    if str(where) == "-":
         print(text, end="")
         return
-    with part_file(Path(where)) as part:
+    with part_file(where) as part:
         part.write_text(text, "utf-8")

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from explorer.core import ExplorerError
+from explorer.destinations import add_output
+from explorer.hub.rows import check_checkpoint_name
 
 HELP = "average the weights of several runs"
 
@@ -18,7 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WEIGHTS[=SHARE]",
         help="what train, ship or mix wrote; a share is 1 unless given",
     )
-    parser.add_argument("--out", required=True, type=Path, help="weights to write (.safetensors)")
+    checked = {
+        "endings": (".safetensors",),
+        "beside": (".json", ".md"),
+        "stem": check_checkpoint_name,
+    }
+    help_text = "weights to write (.safetensors)"
+    add_output(parser, "--out", checked, required=True, help=help_text)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from explorer.destinations import check_file
+
 HELP = "put the rows of a later evaluation into a report"
 
 
@@ -24,5 +26,6 @@ def run(args: argparse.Namespace) -> int:
     """Write the report anew; return 0."""
     from explorer.evaluation.renewing import renew
 
+    check_file(args.report, (".json",), "the report", (".md", ".png"), args.later)
     print(f"{args.report}: put in {', '.join(renew(args.report, args.later))}")
     return 0

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from explorer.command_line import assignments
+from explorer.destinations import add_output, check_file
+from explorer.hub.rows import check_checkpoint_name
 
 HELP = "score a finished run and write its card"
 
@@ -21,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--options", help="of the method at use, NAME=VALUE,..., beside those it was trained with"
     )
-    parser.add_argument("--out", type=Path, default=Path("checkpoints"))
+    add_output(parser, "--out", {"folder": True}, default="checkpoints", help="folder")
     parser.add_argument("--name", help="default: the run's file name")
     parser.add_argument("--held-out", type=int, default=80)
     parser.add_argument("--photos", type=int, help="score on the first N held-out photos only")
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labelled", type=Path, help="folder with label maps: sharpness at use")
     parser.add_argument("--labels", help="its folder of label maps, e.g. labels13")
     parser.add_argument("--labelled-photos", type=int, default=12)
-    parser.add_argument("--cache", type=Path)
+    add_output(parser, "--cache", {"folder": True}, help="folder for half-precision features")
     parser.add_argument("--notes", default="")
     parser.add_argument("--device")
 
@@ -46,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from explorer.training.sharpness import label_scores
     from explorer.training.shipping import read_run, scores, ship
 
+    shipped = _name(args)
     found = read_run(args.weights)
     recipe, options = found["recipe"], found["options"]
     if args.options is not None:
@@ -80,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     target = ship(
         args.weights,
         args.out,
-        args.name or args.weights.stem,
+        shipped,
         found,
         scored,
         width,
@@ -89,3 +92,11 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"wrote {target}")
     return 0
+
+
+def _name(args: argparse.Namespace) -> str:
+    """Return the name to ship under; raises ExplorerError if no checkpoint can have it."""
+    name = args.weights.stem if args.name is None else args.name
+    check_checkpoint_name(name)
+    check_file(args.out / f"{name}.safetensors", name="--name", beside=(".json", ".md"))
+    return name

@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 
 from explorer.command_line import assignments, numbers
 from explorer.core import ExplorerError
+from explorer.destinations import add_output, check_file, same_file
 from explorer.validation import Real, Whole, checked
 
 if TYPE_CHECKING:
@@ -45,7 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backbone", required=True, help="NAME[:STAGE][,NAME[:STAGE]...]; one per step, in turn"
     )
     parser.add_argument("--data", required=True, type=Path, help="folder of photos")
-    parser.add_argument("--out", required=True, type=Path, help="weights to write (.safetensors)")
+    add_output(
+        parser,
+        "--out",
+        {
+            "beside": (".log.jsonl", ".png", ".resume.pt"),
+            "inputs": ("init",),
+        },
+        required=True,
+        help="weights to write (.safetensors)",
+    )
     parser.add_argument("--budget", default="small", choices=("small", "published"))
     parser.add_argument("--terms", help="loss terms: NAME[=WEIGHT],... instead of the recipe's")
     parser.add_argument(
@@ -83,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rope-scale", type=float, help="how much higher position frequencies start"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", type=Path, help="folder for half-precision features")
+    add_output(parser, "--cache", {"folder": True}, help="folder for half-precision features")
     parser.add_argument("--cache-gib", type=float, default=8.0)
     parser.add_argument("--held-out", type=int, default=80, help="photos kept for validation")
     parser.add_argument("--init", type=Path, help="weights to start from instead of random ones")
@@ -131,7 +141,15 @@ def run(args: argparse.Namespace) -> int:
     labelled = _labelled(args.labelled)
     changes["labelled"] = tuple(f"{d.root.resolve().name}/{d.folder}" for d in labelled)
     made = recipe(args.method, args.budget, **changes)
-    train, held_out = split(photo_paths(args.data), args.held_out)
+    check_file(args.out, (".safetensors",))  # mistakes in the settings are told first
+    places = Places(args.out, args.cache, int(args.cache_gib * 2**30))
+    photos = photo_paths(args.data)
+    if same_file(places.curve.parent, photos[0].parent):
+        raise ExplorerError(
+            f"--out lies among the photos, and the curve {places.curve.name} would be taken for "
+            "one the next time; choose another folder"
+        )
+    train, held_out = split(photos, args.held_out)
     backbones = []
     for name in names:
         name, _, stage = name.partition(":")
@@ -141,7 +159,7 @@ def run(args: argparse.Namespace) -> int:
         backbones,
         train,
         held_out,
-        Places(args.out, args.cache, int(args.cache_gib * 2**30)),
+        places,
         cpu=args.cpu,
         mixed_precision=args.mixed_precision,
         validate_every=args.validate_every,

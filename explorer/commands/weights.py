@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from explorer import hub
-from explorer.core import ExplorerError, WeightsError
+from explorer.core import WeightsError
+from explorer.destinations import add_output
 from explorer.hub import lock
 from explorer.hub.publish import plan, publish
-from explorer.hub.rows import Checkpoint
+from explorer.hub.rows import Checkpoint, check_checkpoint_name
 
 HELP = "list, pull, verify, convert, publish and pin checkpoints"
 
@@ -40,7 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     convert = commands.add_parser("convert", help="turn a pickle into safetensors, executing none")
     convert.add_argument("source", metavar="NAME_OR_FILE")
     convert.add_argument("--row", metavar="NAME", help="whose file it is, if its name does not say")
-    convert.add_argument("--out", type=Path, help="a .safetensors file or a folder")
+    add_output(
+        convert,
+        "--out",
+        {
+            "endings": (".safetensors",),
+            "beside": (".json", ".md"),
+            "stem": check_checkpoint_name,
+            "inputs": ("source",),
+            "either": True,
+        },
+        help="a .safetensors file or a folder",
+    )
 
     publishing = commands.add_parser("publish", help="mirror checkpoints to a Hub repository")
     _names(publishing)
@@ -50,12 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     locking = commands.add_parser("lock", help="pin the digests and revisions of what is cached")
     _names(locking, optional=True)
-    locking.add_argument("--file", type=Path, help=f"the lock file (default: {lock.LOCK_NAME})")
+    add_output(locking, "--file", help=f"the lock file (default: {lock.LOCK_NAME})")
     locking.add_argument("--force", action="store_true", help="replace pins that differ")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the chosen action; return 0 if everything went well, 1 if something did not."""
+    """Run the chosen action; return 0, or 1 if one of the files is not there or not as it should
+    be. Raises ExplorerError for what cannot be done at all.
+    """
     actions: dict[str, Callable[[argparse.Namespace], int]] = {
         "list": _list,
         "pull": _pull,
@@ -64,11 +78,7 @@ def run(args: argparse.Namespace) -> int:
         "publish": _publish,
         "lock": _lock,
     }
-    try:
-        return actions[args.action](args)
-    except ExplorerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return actions[args.action](args)
 
 
 def _names(parser: argparse.ArgumentParser, optional: bool = False) -> None:

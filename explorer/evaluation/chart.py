@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from explorer.atomic_files import part_file
 from explorer.evaluation.tables import Table
 
 METHOD, CONTROL, LINE = "#1f5fa8", "#8a8f98", "#c9ccd1"
@@ -14,7 +15,7 @@ METHOD, CONTROL, LINE = "#1f5fa8", "#8a8f98", "#c9ccd1"
 def chart(tables: list[Table], title: str, out: Path) -> None:
     """Draw the main columns of every table; bars are the spread over seeds (or the 95% interval).
 
-    The dashed line is bilinear; controls are grey.
+    The dashed line is bilinear; controls are grey. Raises OutputError.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -35,7 +36,8 @@ def chart(tables: list[Table], title: str, out: Path) -> None:
     bars = "± one standard deviation over seeds" if spread else "95% interval of the difference"
     figure.suptitle(f"{title[0].upper()}{title[1:]}", fontsize=10)
     figure.supxlabel(f"bars: {bars} · dashed: bilinear · grey: controls", fontsize=7)
-    figure.savefig(out)
+    with part_file(out) as part:
+        figure.savefig(part, format=out.suffix.lstrip(".").lower() or "png")
 
 
 def _panel(axes, table: Table, column, first: bool) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from pathlib import Path
 from typing import Any
 
-from explorer.core import ExplorerError
 from explorer.evaluation.methods import BASELINE
 from explorer.evaluation.tables import Cell, Column, Row, Table
 
@@ -26,21 +24,17 @@ def write_report(
     "versions", "machine", "seconds", "date", "command".
 
     Raises:
-        ExplorerError: the folder cannot be written.
+        OutputError: the folder cannot be written.
     """
+    from explorer.atomic_files import write_atomically
     from explorer.evaluation.chart import chart
-    from explorer.hub.places import write_atomically, write_json
+    from explorer.hub.places import write_json
 
     text, data, picture = FILES if name is None else (f"{name}.{x}" for x in ("md", "json", "png"))
     content = {**facts, "tables": [table_json(table) for table in tables]}
-    try:
-        write_json(out / data, _finite(content))
-        part = out / "chart.part.png"
-        chart(tables, facts["title"], part)
-        os.replace(part, out / picture)
-        write_atomically(out / text, markdown(facts, tables, picture).encode())
-    except OSError as error:
-        raise ExplorerError(f"the report cannot be written to {out}: {error}") from None
+    write_json(out / data, _finite(content))
+    chart(tables, facts["title"], out / picture)
+    write_atomically(out / text, markdown(facts, tables, picture).encode())
     return out / text
 
 

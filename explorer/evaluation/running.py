@@ -17,6 +17,7 @@ from explorer.backbones import load_backbone
 from explorer.datasets import Dataset, Example, open_dataset
 from explorer.datasets.maps import map_size, same_size
 from explorer.datasets.splits import thin
+from explorer.destinations import check_folder
 from explorer.evaluation.comparing import COMPARISONS, CompareRun
 from explorer.evaluation.environment import machine, versions
 from explorer.evaluation.fitting import Schedule
@@ -80,6 +81,7 @@ class Evaluation:
     """One request at work."""
 
     def __init__(self, request: Request):
+        check_folder(request.out)
         self.request = request
         kwargs = [InitProcessGroupKwargs(timeout=PATIENCE)]
         self.accelerator = Accelerator(cpu=request.cpu, kwargs_handlers=kwargs)

@@ -32,8 +32,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from explorer.atomic_files import write_atomically
 from explorer.core import WeightsError
-from explorer.hub.places import digest, write_atomically, write_json
+from explorer.hub.places import digest, write_json
 from explorer.hub.rows import CONVERTED, TRAINED, Checkpoint
 from explorer.input_files import read_text
 from explorer.validation import read_json

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,18 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
+from explorer.atomic_files import OutputError, write_atomically
 from explorer.core import ExplorerError
+
+__all__ = [
+    "cache_folder",
+    "checkpoints_folder",
+    "converted_folder",
+    "digest",
+    "write_atomically",
+    "write_json",
+    "write_weights",
+]
 
 _DIGESTS: dict[tuple[str, int, int, int], str] = {}
 
@@ -52,24 +62,8 @@ def digest(path: Path) -> str:
     return _DIGESTS[key]
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write next to ``path`` and rename, so that no reader ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as sorted, indented JSON, atomically."""
+    """Write ``content`` as sorted, indented JSON, atomically; raises OutputError."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_atomically(path, (text + "\n").encode())
 
@@ -85,5 +79,5 @@ def write_weights(
     """
     try:
         write_atomically(path, save({name: x.contiguous() for name, x in tensors.items()}, header))
-    except OSError as error:
-        raise ExplorerError(f"{path} cannot be written: {error}") from None
+    except OutputError as error:
+        raise ExplorerError(f"{path} cannot be written: {error.reason}") from None

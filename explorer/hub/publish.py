@@ -46,8 +46,7 @@ def plan(
         WeightsError: a row's file can't be had, read or verified, or ``repo`` is no repository
             name.
     """
-    if repo.count("/") != 1 or not all(repo.split("/")):
-        raise WeightsError(f"{repo!r} is no repository: owner/name is expected")
+    _check_repository(repo)
     files: list[tuple[str, Path]] = []
     cards = []
     for row in rows:
@@ -57,6 +56,20 @@ def plan(
         files.append((f"{row.name}.safetensors", weights))
         files.append((f"{row.name}.json", weights.with_suffix(".json")))
     return Upload(repo, tuple(files), readme(repo, cards))
+
+
+def _check_repository(repo: str) -> None:
+    """Raise WeightsError for what the Hub would refuse once all files are fetched."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+        wrong = repo.count("/") != 1
+    except HFValidationError:
+        wrong = True
+    if wrong:
+        raise WeightsError(f"{repo!r} is no repository: owner/name is expected")
 
 
 def publish(upload: Upload, *, private: bool = False, token: str | None = None) -> str:

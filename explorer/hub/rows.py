@@ -21,6 +21,14 @@ class AbsentWeightsError(WeightsError):
     """Weights that are not on this machine and cannot be fetched now; others may do instead."""
 
 
+def check_checkpoint_name(name: str) -> None:
+    """Raise WeightsError for a name that no checkpoint can have: it could leave a folder."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise WeightsError(
+            f"{name[:80]!r} is no name for a checkpoint: letters, digits, '.', '_' and '-' are"
+        )
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """One file of weights: whose it is, what it fits, where it lies and how it is read.
@@ -69,11 +77,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         """Refuse a row that could not work, or whose name could leave a folder."""
-        if not _NAME.fullmatch(self.name) or ".." in self.name:
-            raise WeightsError(
-                f"{self.name[:80]!r} is no name for a checkpoint: letters, digits, '.', '_' and "
-                "'-' are"
-            )
+        check_checkpoint_name(self.name)
         if self.origin not in ORIGINS:
             raise WeightsError(
                 f"the origin of {self.name} is {self.origin!r}; choose one of: {', '.join(ORIGINS)}"

@@ -11,6 +11,7 @@ from explorer.datasets import CLASS_SETS, ClassSet
 from explorer.datasets.classes import numbered
 from explorer.hub import Checkpoint, checkpoints, load, write_card
 from explorer.hub.places import write_weights
+from explorer.hub.rows import check_checkpoint_name
 from explorer.probes.base import PROBES, Probe
 from explorer.probes.published import read_layout, wanted_stage
 
@@ -101,6 +102,7 @@ def save_probe(probe: Probe, path: Path | str, card: Mapping[str, Any]) -> Path:
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ExplorerError(f"a probe is written to a .safetensors file, not {path.name}")
+    check_checkpoint_name(path.stem)  # of the card, which is written last
     options: dict[str, Any] = {"layout": "probe", "outputs": probe.outputs}
     if probe.kind == "segmentation":
         options["classes"] = list(probe.classes.names)

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from explorer.atomic_files import part_file, write_atomically
+
 SPIKE = 30  # times the median of the losses
 
 
@@ -22,10 +24,7 @@ class RunLog:
     def __init__(self, path: Path, resumed_step: int = 0):
         self.path = path
         kept = [row for row in read_log(path) if row["step"] < resumed_step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(path.suffix + ".part")
-        part.write_text("".join(json.dumps(row) + "\n" for row in kept))
-        part.replace(path)
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
         self.file = path.open("a")
 
     def write(self, row: dict[str, Any]) -> None:
@@ -112,4 +111,5 @@ def plot(log: Path, out: Path) -> None:
     right.set(xlabel="step", ylabel="over bilinear")
     if gains:
         right.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
-    figure.savefig(out)
+    with part_file(out) as part:
+        figure.savefig(part, format="png")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from accelerate.utils import DistributedDataParallelKwargs
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from explorer.atomic_files import OutputError, part_file
 from explorer.core import ExplorerError, WeightsError
+from explorer.destinations import check_file
 from explorer.feature_cache import FeatureCache
 from explorer.training.labelled import LabelledPhotos
 from explorer.training.log import Progress, RunLog, plot
@@ -77,6 +80,7 @@ class Trainer:
         init: Path | None = None,
         labelled: LabelledPhotos | None = None,
     ):
+        check_file(places.out, (".safetensors",))
         self.recipe, self.backbones, self.places = recipe, backbones, places
         self.labelled = labelled or LabelledPhotos()
         self.validate_guidance = validate_guidance
@@ -93,7 +97,6 @@ class Trainer:
         self.cache = FeatureCache(places.cache, places.cache_bytes)
         self.validate_every, self.save_seconds, self.quiet = validate_every, save_seconds, quiet
 
-        torch.set_flush_denormal(True)  # vanishing gradients of early steps would cost time
         torch.manual_seed(recipe.seed)
         channels = backbones[0].dim
         kind = UPSAMPLERS.get(recipe.method)
@@ -120,6 +123,10 @@ class Trainer:
 
     def run(self) -> dict:
         """Train, validating and saving on the way; return the best validation row."""
+        with _flushed_denormals():
+            return self._run()
+
+    def _run(self) -> dict:
         self._resume()
         log = RunLog(self.places.log, self.step) if self.main else None
         progress = Progress(self.step, self.recipe.steps, self.quiet or not self.main)
@@ -228,12 +235,10 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "processes": self.accelerator.num_processes,
         }
-        part = self.places.resume.with_suffix(".part")
         try:
-            torch.save(state, part)
-            os.replace(part, self.places.resume)
-        except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
+            with part_file(self.places.resume) as part:
+                torch.save(state, part)
+        except (OutputError, RuntimeError) as error:  # torch's own, of a full disk
             raise ExplorerError(
                 f"the run cannot be saved to {self.places.resume}: {error}"
             ) from None
@@ -297,3 +302,13 @@ def _sentence(found: dict) -> str:
     if "labels" in found:
         parts.append(f"labels {found['labels']:.4f} (bilinear {found['labels_bilinear']:.4f})")
     return f"step {found['step'] + 1}: held out {', '.join(parts)}"
+
+
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Let tiny numbers be zero meanwhile: vanishing gradients of early steps would cost time."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

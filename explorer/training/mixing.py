@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from explorer.core import WeightsError
+from explorer.destinations import check_file
 from explorer.hub.places import digest, write_weights
+from explorer.hub.rows import check_checkpoint_name
 from explorer.training.shipping import read_run, versions_here, write_run_card
 
 
@@ -28,13 +30,14 @@ def mix(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
         out: the ``.safetensors`` to write.
 
     Raises:
+        ExplorerError: ``out`` cannot be written, or is one of the parts.
         WeightsError: fewer than two parts, a share that is not positive, parts of different methods
             or backbones or with other parameters, or one of which nothing is known.
     """
     if len(parts) < 2 or not all(0 < share < float("inf") for _, share in parts):
         raise WeightsError("a mixture takes two or more weights with shares above 0")
-    if out.suffix != ".safetensors":
-        raise WeightsError(f"a mixture is written to a .safetensors file, not {out.name}")
+    check_checkpoint_name(out.stem)
+    check_file(out, (".safetensors",), beside=(".json", ".md"), inputs=[path for path, _ in parts])
     total = sum(share for _, share in parts)
     found = [read_run(path) for path, _ in parts]
     first = found[0]["recipe"]

@@ -177,7 +177,7 @@ NUMBERS = {  # what a setting of a recipe must be
         Described("up to 64 whole numbers of pixels per cell"),
     ],
     "seed": Annotated[Whole, Ge(0), Le(2**32 - 1)],  # numpy takes no other
-    "clip": _FACTOR,
+    "clip": _WEIGHT,  # 0: gradients are not clipped
     "basis_scale": _FACTOR,
     "rope_scale": _FACTOR,
 }

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from explorer.atomic_files import part_file
 from explorer.core import WeightsError
+from explorer.destinations import same_file
 from explorer.feature_cache import FeatureCache
 from explorer.hub import write_card
 from explorer.hub.cards import read_card
@@ -113,9 +115,9 @@ def ship(
     which photos, and how many, were trained on.
     """
     target = folder / f"{name}.safetensors"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (target.exists() and target.samefile(out)):
-        shutil.copyfile(out, target)
+    if not same_file(target, out):
+        with part_file(target) as part:
+            shutil.copyfile(out, part)
     data = f"{data}, {SPLIT_SEED=}{_labels_of(run['recipe'])}"
     noted = {"notes": notes} if notes else {}
     write_run_card(target, run, scored, channels, {"data": data} | run["made"] | noted)

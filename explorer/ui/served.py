@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+
+from explorer.atomic_files import part_file
 
 MIMES = {
     "png": "image/png",
@@ -26,6 +27,9 @@ MIMES = {
 def served(digest: str, name: str, write: Callable[[BinaryIO], object]) -> str:
     """Return the path of the file called ``name`` for the content that ``digest`` stands for;
     ``write`` makes it if it is not there.
+
+    Raises:
+        OutputError: it cannot be stored.
     """
     folder = Path(get_upload_folder()) / digest
     path = folder / name
@@ -33,16 +37,10 @@ def served(digest: str, name: str, write: Callable[[BinaryIO], object]) -> str:
         os.utime(path)  # the cache's clean-up goes by age: a file in use is a young one
         return str(path)
     except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True)
+        pass
     # Another visitor's thread may be writing the same file: only whole ones get the final name.
-    part = tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False)
-    try:
-        with part:
-            write(part)
-        os.replace(part.name, path)
-    except BaseException:
-        Path(part.name).unlink(missing_ok=True)
-        raise
+    with part_file(path, durable=False) as part, part.open("wb") as file:
+        write(file)
     return str(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -15,8 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from explorer import hub
+from explorer.__main__ import main
 from explorer.catalogue import checkpoint_rows, checkpoint_table
-from explorer.commands import weights
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.hub import CHECKPOINTS, Checkpoint, lock
 from explorer.hub.cards import card_text
@@ -50,9 +49,7 @@ def ship(places, name="jafar_efficientnet_lite0", **changes):
 
 
 def weights_command(*words):
-    parser = argparse.ArgumentParser()
-    weights.add_arguments(parser)
-    return weights.run(parser.parse_args(words))
+    return main(["weights", *words])
 
 
 def test_every_published_row_is_complete():

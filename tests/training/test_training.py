@@ -424,6 +424,11 @@ def test_a_run_from_before_a_setting_existed_goes_on(photos, backbone, tmp_path)
     assert len(losses(run.places.log)) == 2
 
 
+def test_a_run_leaves_the_processor_as_it_was(photos, backbone, tmp_path):
+    trainer(photos, backbone, tmp_path, steps=1).run()
+    assert torch.finfo(torch.float64).tiny / 2 > 0  # tiny numbers are not flushed to zero
+
+
 def test_what_was_trained_loads_and_scores(photos, backbone, tmp_path):
     run = trainer(photos, backbone, tmp_path, steps=2)
     best = run.run()
@@ -437,7 +442,9 @@ def test_what_was_trained_loads_and_scores(photos, backbone, tmp_path):
 
 
 def test_a_loss_that_explodes_stops_the_run(photos, backbone, tmp_path):
-    run = trainer(photos, backbone, tmp_path, lr=1e30, clip=0.0, warmup=0)
+    run = trainer(photos, backbone, tmp_path, lr=10.0, clip=0.0, warmup=0)
+    with torch.no_grad():  # one step away from infinity
+        next(run.upsampler.parameters()).fill_(1e38)
     with pytest.raises(ExplorerError, match="lower --lr"):
         run.run()
 

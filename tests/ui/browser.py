@@ -11,29 +11,8 @@ import pytest
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SLOWEST = 120_000  # ms: a busy machine takes half a minute to open a page
 LOCAL = {"127.0.0.1", "localhost", "", None}  # data: and blob: addresses have no host
-
-
-@pytest.fixture(scope="session")
-def chromium(chromium_path: str) -> Iterator[Any]:
-    """A headless Chromium; without one tests skip, or fail where CI is set."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("playwright is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

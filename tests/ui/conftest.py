@@ -1,9 +1,9 @@
 """The browser and the page it looks at, for every test of this folder."""
 
 import pytest
-from browser import chromium, context, visit
+from browser import context, visit
 
-__all__ = ["address", "chromium", "context", "session", "visit"]
+__all__ = ["address", "context", "session", "visit"]
 
 
 @pytest.fixture(scope="module")

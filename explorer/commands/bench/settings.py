@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.commands.bench.measuring import circumstances
 from explorer.core import ExplorerError
+from explorer.destinations import add_output
 from explorer.findings.benches import BILINEAR
 from explorer.hub.places import write_json
 
@@ -33,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--photos", type=int, default=80, help="the first N held-out photos")
     parser.add_argument("--labelled-photos", type=int, default=12)
     parser.add_argument("--guidance", type=int, default=112, help="side of the guidance, pixels")
-    parser.add_argument("--cache", type=Path)
-    parser.add_argument("--out", type=Path, help="a JSON file to write the measurements to")
+    add_output(parser, "--cache", {"folder": True}, help="folder for half-precision features")
+    add_output(parser, "--out", help="a JSON file to write the measurements to")
 
 
 def bench(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from pathlib import Path
 from typing import Any
 
 from explorer.allocation import give_back_freed_memory
 from explorer.command_line import numbers
 from explorer.commands.bench.measuring import circumstances, measured, size_text
+from explorer.destinations import add_output
 from explorer.hub.places import write_json
 
 CHANNELS, CELLS, OUTPUT = 384, 16, 32  # a ViT-S/14 at 224 px in, features of 448 px as the target
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guidance", default="112,224,448", help="its sides, in pixels")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3, help="turns of both methods")
-    parser.add_argument("--out", type=Path, help="a JSON file to write the measurements to")
+    add_output(parser, "--out", help="a JSON file to write the measurements to")
 
 
 def bench(args: argparse.Namespace) -> list[bool]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from explorer.atomic_files import OutputError, part_file
 from explorer.core import ExplorerError
+from explorer.messages import one_line
+from explorer.progress import progress_bar
 
 __all__ = [
     "Outcome",
@@ -120,20 +119,16 @@ def run_all(
     photos: Sequence[Path],
     targets: Sequence[Path],
     make: Callable[[Path, Path], bool],
-    stream: TextIO | None = None,
 ) -> Outcome:
     """Call ``make(photo, target)`` for each photo; what one photo raises is kept for the report.
 
-    ``make`` returns whether it wrote the target, False if it was there already. The progress line
-    goes to ``stream`` (stderr). Raises OutputError at once.
+    ``make`` returns whether it wrote the target, False if it was there already. Raises OutputError
+    at once.
     """
-    stream = stream or sys.stderr
-    line, outcome, spent = _Line(stream), Outcome(), 0.0
-    try:
-        for number, (photo, target) in enumerate(zip(photos, targets, strict=True), 1):
-            start = time.perf_counter()
-            left = _left(outcome, spent, photos, number)
-            line.show(f"[{number}/{len(photos)}] {photo.name}{left}")
+    outcome = Outcome()
+    with progress_bar("photos", len(photos), leave=False) as bar:
+        for photo, target in zip(photos, targets, strict=True):
+            bar.set_postfix_str(one_line(photo.name))
             try:
                 written = make(photo, target)
             except OutputError:
@@ -145,39 +140,5 @@ def run_all(
                 outcome.failed.append((photo, f"{type(error).__name__}: {reason}"))
             else:
                 (outcome.written if written else outcome.kept).append(photo)
-                spent += time.perf_counter() - start if written else 0.0
-    finally:
-        line.end()
+            bar.update(1)
     return outcome
-
-
-def _left(outcome: Outcome, spent: float, photos: Sequence[Path], number: int) -> str:
-    """Say how long the rest takes if it goes on like the photos written so far."""
-    if not outcome.written:
-        return ""
-    seconds = round(spent / len(outcome.written) * (len(photos) - number + 1))
-    hours, minutes = divmod(seconds // 60, 60)
-    clock = (
-        f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
-    )
-    return f", {clock} left"
-
-
-class _Line:
-    """A line that is rewritten on a terminal, and lines in a log."""
-
-    def __init__(self, stream: TextIO):
-        self.stream, self.live, self.width = stream, stream.isatty(), 0
-
-    def show(self, text: str) -> None:
-        if self.live:
-            self.stream.write("\r" + text[:100].ljust(self.width))
-            self.width = min(len(text), 100)
-        else:
-            self.stream.write(text + "\n")
-        self.stream.flush()
-
-    def end(self) -> None:
-        if self.live:
-            self.stream.write("\r" + " " * self.width + "\r")
-            self.stream.flush()

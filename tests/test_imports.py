@@ -15,7 +15,7 @@ LAYERS = (
     ("messages",),
     ("allocation", "core", "interrupts", "oklab", "proc"),
     ("atomic_files", "destinations", "exit_status"),
-    ("costs", "formats", "input_files", "memory", "room", "validation", "visit"),
+    ("costs", "formats", "input_files", "memory", "progress", "room", "validation", "visit"),
     ("batch", "cache", "citations", "decoding", "tensor_files", "trouble"),
     ("command_line", "image"),
     ("datasets", "hub", "options"),

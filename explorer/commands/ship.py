@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from explorer.command_line import assignments
@@ -43,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from explorer.datasets import open_dataset
     from explorer.feature_cache import FeatureCache
     from explorer.loading import load_upsampler
+    from explorer.progress import progress_bar, report_to
     from explorer.training.photos import photo_paths, split
     from explorer.training.recipe import check_options
     from explorer.training.sharpness import label_scores
@@ -70,16 +70,16 @@ def run(args: argparse.Namespace) -> int:
             device=device,
         )
 
-        def progress(done: int, total: int, name: str = name) -> None:
-            print(f"\r{name}: {done}/{total} photos", end="", file=sys.stderr, flush=True)
-
         photos = held_out[: args.photos]
         cache = FeatureCache(args.cache)
-        scored[name] = scores(upsampler, backbone, photos, cache, progress, args.guidance)
-        if labelled:
-            number = args.labelled_photos
-            scored[name] |= label_scores(upsampler, backbone, labelled, number, cache, progress)
-        print(f"\n{name}: {scored[name]}")
+        with progress_bar(name) as bar:
+            report = report_to(bar)
+            scored[name] = scores(upsampler, backbone, photos, cache, report, args.guidance)
+            if labelled:
+                number = args.labelled_photos
+                found_here = label_scores(upsampler, backbone, labelled, number, cache, report)
+                scored[name] |= found_here
+        print(f"{name}: {scored[name]}")
     target = ship(
         args.weights,
         args.out,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from explorer import hub
 from explorer.core import WeightsError
 from explorer.destinations import add_output
 from explorer.hub import lock
+from explorer.hub.network import Progress
 from explorer.hub.publish import plan, publish
 from explorer.hub.rows import Checkpoint, check_checkpoint_name
+from explorer.progress import progress_bar, report_to
 
 HELP = "list, pull, verify, convert, publish and pin checkpoints"
 
@@ -168,19 +170,20 @@ def _list(args: argparse.Namespace) -> int:
 def _pull(args: argparse.Namespace) -> int:
     failed = 0
     for row in _chosen(args):
-        show = ProgressLine(row.name)
         for attempt in range(args.retries + 1):
             try:
-                path = hub.resolve(row, force=args.force and attempt == 0, progress=show)
+                with downloading(row.name) as progress:
+                    again = args.force and attempt == 0
+                    path = hub.resolve(row, force=again, progress=progress)
                 size = size_text(path.stat().st_size)
-                show.end(f"{row.name}: {path} ({size}, sha256 {hub.digest(path)})")
+                print(f"{row.name}: {path} ({size}, sha256 {hub.digest(path)})")
                 break
             except WeightsError as error:
                 if attempt == args.retries:
-                    show.end(str(error), sys.stderr)
+                    print(error, file=sys.stderr)
                     failed += 1
                 else:
-                    show.end(f"{error}; trying again", sys.stderr)
+                    print(f"{error}; trying again", file=sys.stderr)
                     time.sleep(min(2.0**attempt, 8.0))
     return int(failed > 0)
 
@@ -219,17 +222,17 @@ def _report_folder() -> int:
 def _convert(args: argparse.Namespace) -> int:
     row = hub.checkpoint(args.row) if args.row else None
     source = Path(args.source) if Path(args.source).is_file() else args.source
-    show = ProgressLine(str(args.source))
-    path = hub.convert(source, args.out, row=row, progress=show)
+    with downloading(str(args.source)) as progress:
+        path = hub.convert(source, args.out, row=row, progress=progress)
     card = hub.read_card(path)
-    show.end(f"{path} (sha256 {card['sha256']}, from {card['source']['sha256']})")
+    print(f"{path} (sha256 {card['sha256']}, from {card['source']['sha256']})")
     return 0
 
 
 def _publish(args: argparse.Namespace) -> int:
-    show = ProgressLine("preparing")
-    upload = plan(_chosen(args), args.repo, progress=show)
-    show.end(f"{len(upload.files) + 1} files, {size_text(upload.size)}, for {upload.repo}:")
+    with downloading("preparing") as progress:
+        upload = plan(_chosen(args), args.repo, progress=progress)
+    print(f"{len(upload.files) + 1} files, {size_text(upload.size)}, for {upload.repo}:")
     for name, path in upload.files:
         print(f"  {name}  {size_text(path.stat().st_size)}  sha256 {hub.digest(path)}")
     print("  README.md")
@@ -274,29 +277,12 @@ def _lock(args: argparse.Namespace) -> int:
     return int(wrong > 0)
 
 
-class ProgressLine:
-    """One line that fills up: percent, bytes, speed; quiet unless the output is a terminal."""
-
-    def __init__(self, what: str):
-        self.what, self.start, self.last = what, time.monotonic(), 0.0
-
-    def __call__(self, done: int, total: int | None) -> None:
-        """Show how far it is, at most ten times a second."""
-        now = time.monotonic()
-        if not sys.stderr.isatty() or (now - self.last < 0.1 and done != total):
-            return
-        self.last = now
-        speed = done / max(now - self.start, 1e-3)
-        part = f"{100 * done // total:3d}% of {size_text(total)}" if total else size_text(done)
-        left = f", {(total - done) / max(speed, 1):.0f} s left" if total else ""
-        text = f"{self.what}: {part}, {size_text(int(speed))}/s{left}"
-        print(f"\r{text[: shutil.get_terminal_size().columns - 1]:<60}", end="", file=sys.stderr)
-
-    def end(self, text: str, stream: Any = None) -> None:
-        """Clear the line and print ``text``."""
-        if sys.stderr.isatty():
-            print("\r" + " " * (shutil.get_terminal_size().columns - 1), end="\r", file=sys.stderr)
-        print(text, file=stream or sys.stdout)
+@contextmanager
+def downloading(what: str) -> Iterator[Progress]:
+    """Show bytes, speed and time left on a terminal; yields what is called with (done, total)."""
+    quiet = not sys.stderr.isatty()
+    with progress_bar(what, unit="B", quiet=quiet, leave=False) as bar:
+        yield report_to(bar)
 
 
 def size_text(size: int | None) -> str:

@@ -18,9 +18,10 @@ from explorer.datasets import Dataset, Example, nearest
 from explorer.evaluation import metrics
 from explorer.evaluation.ledger import Ledger
 from explorer.evaluation.methods import Method
-from explorer.evaluation.scenes import Progress, Scene, Stage, stamp, wait
+from explorer.evaluation.scenes import Scene, Stage, stamp, wait
 from explorer.evaluation.tasks import Column
 from explorer.image import fit_size
+from explorer.progress import progress_bar
 from explorer.upsamplers.streaming import averaged_back
 
 FACTORS = (2, 4)
@@ -182,11 +183,9 @@ class CompareRun:
     def run(self) -> list[Measured]:
         """Measure what is missing and return all rows."""
         share = self.examples[self.accelerator.process_index :: self.accelerator.num_processes]
-        progress = Progress("photos", len(share), self.quiet)
         found = []
-        for example in share:
+        for example in progress_bar("photos", items=share, quiet=self.quiet):
             found += self._photo(example)
-            progress.step()
         if self.accelerator.num_processes > 1:
             found = gather_object(found)
         return self._rows(found)

@@ -25,9 +25,10 @@ from explorer.evaluation.fitting import Samples, Schedule, digest_of, fit
 from explorer.evaluation.ledger import Ledger, pack, unpack
 from explorer.evaluation.methods import BASELINE, Method
 from explorer.evaluation.pixels import Pixels, choose_pixels
-from explorer.evaluation.scenes import Progress, Scene, Stage, stamp, wait
+from explorer.evaluation.scenes import Scene, Stage, stamp, wait
 from explorer.evaluation.tasks import Task, Truth
 from explorer.probes import Probe, predict_together
+from explorer.progress import progress_bar
 
 OWN, SHARED = "own", "shared"
 Weights = dict[
@@ -114,10 +115,9 @@ class ProbeRun:
         return weights
 
     def _gather(self, methods: list[Method], examples: list[Example]) -> dict[str, Samples]:
-        progress = Progress("training photos", len(examples), self.quiet)
         features: dict[str, list[Tensor]] = {method.key: [] for method in methods}
         truths, weights, seeds = [], [], []
-        for example in examples:
+        for example in progress_bar("training photos", items=examples, quiet=self.quiet):
             scene = self.stage.scene(example)
             truth = self.task.truth(self.data, example, scene.photo, scene.size)
             chosen = self.pixels(example, truth)
@@ -127,7 +127,6 @@ class ProbeRun:
                 seeds.append(torch.arange(self.plan.seeds).repeat_interleave(self.plan.pixels))
                 for method in methods:
                     features[method.key].append(self._sampled(method, scene, chosen))
-            progress.step()
         if not truths and self.accelerator.is_main_process:
             raise ExplorerError("no training photo has a pixel whose truth is known")
         if not truths:
@@ -189,9 +188,8 @@ class ProbeRun:
 
     def _score(self, weights: Weights) -> list[dict]:
         examples = self._mine(self.test)
-        progress = Progress("tested photos", len(examples), self.quiet)
         found = []
-        for example in examples:
+        for example in progress_bar("tested photos", items=examples, quiet=self.quiet):
             scene: Scene | None = None
             truth: Truth | None = None
             for method in self.methods:
@@ -206,7 +204,6 @@ class ProbeRun:
                         truth = self.task.truth(self.data, example, scene.photo, scene.size)
                     entry = self.ledger.put(key, **self.measure(method, scene, truth, probes))
                 found.append({"example": example.name, "method": method.key, **entry})
-            progress.step()
         return found
 
     def probes(self, method: Method, weights: Weights) -> list[Probe]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,30 +79,6 @@ class Stage:
         photo = example.photo()
         guidance = resize(photo.tensor(), self.sizes.output_of(photo)).to(self.device)
         return Scene(example, photo, self.features(photo), guidance)
-
-
-class Progress:
-    """A line on standard error now and then: what, how far, seconds per item, time left."""
-
-    def __init__(self, what: str, total: int, quiet: bool = False, period: float = 15.0):
-        self.what, self.total, self.quiet, self.period = what, total, quiet, period
-        self.done = 0
-        self.start = self.shown = time.monotonic()
-
-    def step(self) -> None:
-        """Count one more; print if the last line is old enough."""
-        self.done += 1
-        now = time.monotonic()
-        if self.quiet or (now - self.shown < self.period and self.done < self.total):
-            return
-        self.shown = now
-        pace = (now - self.start) / self.done
-        left = pace * (self.total - self.done) / 60
-        print(
-            f"{self.what} {self.done}/{self.total}  {pace:.2f} s each  {left:.0f} min left",
-            file=sys.stderr,
-            flush=True,
-        )
 
 
 def wait(device: torch.device) -> float:

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,28 +42,6 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return rows
-
-
-class Progress:
-    """One line on standard error: step, loss, seconds per step, time left."""
-
-    def __init__(self, first: int, last: int, quiet: bool = False, period: float = 10.0):
-        self.first, self.last, self.quiet, self.period = first, last, quiet, period
-        self.start = self.shown = time.monotonic()
-
-    def show(self, step: int, text: str) -> None:
-        """Print the line if the last one is old enough."""
-        now = time.monotonic()
-        if self.quiet or (now - self.shown < self.period and step + 1 < self.last):
-            return
-        self.shown = now
-        pace = (now - self.start) / max(1, step + 1 - self.first)
-        left = pace * (self.last - step - 1)
-        print(
-            f"step {step + 1}/{self.last}  {text}  {pace:.2f} s/step  {left / 60:.0f} min left",
-            file=sys.stderr,
-            flush=True,
-        )
 
 
 def plot(log: Path, out: Path) -> None:

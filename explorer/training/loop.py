@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ from explorer.atomic_files import OutputError, part_file
 from explorer.core import ExplorerError, WeightsError
 from explorer.destinations import check_file
 from explorer.feature_cache import FeatureCache
+from explorer.progress import progress_bar
 from explorer.training.labelled import LabelledPhotos
-from explorer.training.log import Progress, RunLog, plot
+from explorer.training.log import RunLog, plot
 from explorer.training.optimiser import enlarge, make_optimiser, pace
 from explorer.training.photos import PhotoFolder
 from explorer.training.recipe import Recipe
@@ -129,7 +131,10 @@ class Trainer:
     def _run(self) -> dict:
         self._resume()
         log = RunLog(self.places.log, self.step) if self.main else None
-        progress = Progress(self.step, self.recipe.steps, self.quiet or not self.main)
+        quiet = self.quiet or not self.main
+        progress = progress_bar(
+            "training", self.recipe.steps, "step", initial=self.step, quiet=quiet
+        )
         saved = began = time.monotonic()
         before = self.seconds
         while self.step < self.recipe.steps:
@@ -139,14 +144,15 @@ class Trainer:
             done = self.step == self.recipe.steps
             if log:
                 log.write(row)
-                progress.show(self.step - 1, f"loss {row['loss']:.4f}")
+                progress.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
+                progress.update(1)
             if self.main and (self.step % self.validate_every == 0 or done):
                 found = self.validate()
                 log.write(found)
                 self._keep_best(found)
                 self._plot()
                 if not self.quiet:
-                    print(_sentence(found), flush=True)
+                    progress.write(_sentence(found), file=sys.stdout)
             if self.main and (done or time.monotonic() - saved > self.save_seconds):
                 self._save()
                 saved = time.monotonic()
@@ -154,6 +160,7 @@ class Trainer:
                 self.accelerator.wait_for_everyone()
         if self.main and not self.places.out.exists() and self.best_state is not None:
             write_with_settings(self.places.out, self.best_state, self.upsampler)
+        progress.close()
         self.accelerator.end_training()
         return self.best or {}
 

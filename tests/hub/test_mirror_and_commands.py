@@ -183,9 +183,10 @@ def test_in_a_process_of_its_own_with_the_hubs_own_variables(server, places, sta
 
 def test_progress_line_shows_percent_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    line = weights.ProgressLine("file")
-    time.sleep(0.01)
-    line(512_000, 1_024_000)
-    line(1_024_000, 1_024_000)
+    with weights.downloading("file") as report:
+        time.sleep(0.11)
+        report(512_000, 1_024_000)
+        time.sleep(0.11)
+        report(1_024_000, 1_024_000)
     printed = capsys.readouterr().err
-    assert "50% of 1.0 MB" in printed and "100%" in printed
+    assert "file:  50%" in printed and "512k/1.02M" in printed and "100%" in printed

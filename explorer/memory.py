@@ -42,8 +42,8 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
         return
     give_back_freed_memory()
     started = device.type == "cpu" and proc.restart_peak()
-    before = proc.told_bytes(proc.status(), "VmRSS")
+    before = proc.resident_bytes()
     yield found
-    after = proc.told_bytes(proc.status(), "VmHWM")
-    if started and before is not None and after is not None:
+    after = proc.peak_bytes()
+    if started and after is not None:
         found.extra, found.what = max(0, after - before), ON_LINUX

@@ -1,32 +1,34 @@
-"""What Linux tells about memory in /proc; elsewhere nothing is told."""
+"""What this process holds in memory: now, and at most since a chosen moment (Linux alone)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-SYSTEM = Path("/proc/meminfo")
+import psutil
+
+_STATUS = Path("/proc/self/status")
 _REFS = Path("/proc/self/clear_refs")
 
 
-def status(process: int | str = "self") -> Path:
-    """Return the file that tells what a process holds."""
-    return Path(f"/proc/{process}/status")
-
-
-def told_bytes(path: Path, name: str) -> int | None:
-    """Return the bytes that a line "name: N kB" of a file tells, None without one."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
-    return 1024 * int(found[0]) if found else None
+def resident_bytes() -> int:
+    """Return the bytes of memory this process holds now."""
+    return psutil.Process().memory_info().rss
 
 
 def restart_peak() -> bool:
-    """Let this process's high-water mark (VmHWM) start from now; return whether it did."""
+    """Let the process's peak resident memory count from now; return whether it does."""
     try:
         _REFS.write_text("5")
     except OSError:
         return False
     return True
+
+
+def peak_bytes() -> int | None:
+    """Return the peak resident memory (VmHWM) in bytes, None where the system does not tell."""
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return 1024 * int(found[0]) if found else None

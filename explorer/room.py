@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 import torch
 
-from explorer import proc
 from explorer.allocation import give_back_freed_memory
 from explorer.core import ExplorerError
 
@@ -32,16 +31,13 @@ def tile_bytes(usual: int) -> int:
     return max(1, int(usual * _SHARE.get()))
 
 
-def free_bytes(device: torch.device) -> int | None:
-    """Return what can still be allocated on ``device``; None if nobody tells."""
+def free_bytes(device: torch.device) -> int:
+    """Return how many bytes can still be allocated on ``device``."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    free = proc.told_bytes(proc.SYSTEM, "MemAvailable")
-    if free is None and hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    told = [amount for amount in (free, _container_spare()) if amount is not None]
-    return min(told, default=None)
+    free, spare = psutil.virtual_memory().available, _container_spare()
+    return free if spare is None else min(free, spare)
 
 
 def require(needed: int, what: str, device: torch.device, release: Callable[[], None]) -> None:
@@ -51,12 +47,12 @@ def require(needed: int, what: str, device: torch.device, release: Callable[[], 
         TooLargeError: they do not; the sentence has both numbers.
     """
     free = free_bytes(device)
-    if free is None or needed + RESERVE <= free:
+    if needed + RESERVE <= free:
         return
     release()
     give_back_freed_memory()
     free = free_bytes(device)
-    if free is None or needed + RESERVE <= free:
+    if needed + RESERVE <= free:
         return
     raise TooLargeError(
         f"{what} needs about {needed / GIB:.1f} GiB and {max(0, free - RESERVE) / GIB:.1f} GiB "
@@ -96,11 +92,6 @@ def in_tiles(make: Callable[[], T], what: str, release: Callable[[], None]) -> T
         f"the memory here does not suffice for {what}, not even in blocks {SHRINK ** (TRIES - 1)} "
         "times smaller than usual; choose a smaller output or input"
     )
-
-
-def resident_bytes(process: int | str = "self") -> int | None:
-    """Return the bytes of memory a process holds now (None where the system does not tell)."""
-    return proc.told_bytes(proc.status(process), "VmRSS")
 
 
 def _container_spare() -> int | None:

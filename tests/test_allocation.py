@@ -25,7 +25,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 RELEASE = """
 import torch
 from explorer.allocation import keep_freed_memory
-from explorer.room import TooLargeError, require, resident_bytes
+from explorer.proc import resident_bytes
+from explorer.room import TooLargeError, require
 assert keep_freed_memory()
 cache = [torch.ones(2**18) for _ in range(256)]  # 1 MiB each
 before = resident_bytes()

@@ -23,7 +23,8 @@ from explorer.core import WeightsError
 from explorer.image import open_photo
 from explorer.options import MAX_SIZE
 from explorer.precision import EXACT, HALF
-from explorer.room import GIB, free_bytes, resident_bytes
+from explorer.proc import resident_bytes
+from explorer.room import GIB, free_bytes
 from explorer.session import DEFAULT_BUDGET, Session
 from explorer.ui import journal, zero
 from explorer.ui.choices import example_photos

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import statistics
 
-from explorer import proc
+import psutil
+
 from explorer.commands.bench.measuring import GIB, Cost, measured, target
 
 DENSE_NEEDS = 12 * GIB  # what must be free before the dense version is tried
@@ -24,8 +25,8 @@ def bench(args: argparse.Namespace) -> list[bool]:
     case = AttentionCase(grid=32, output=448)
     print(case.title)
     case.windowed()  # the first call pays for torch's own start
-    free = proc.told_bytes(proc.SYSTEM, "MemAvailable")
-    short = free is not None and free < DENSE_NEEDS
+    free = psutil.virtual_memory().available
+    short = free < DENSE_NEEDS
     if short and not args.skip_dense:
         print(f"  dense skipped: {free / GIB:.1f} GiB free, {DENSE_NEEDS / GIB:.0f} GiB wanted")
     fast, slow, differ = [], [], 0.0

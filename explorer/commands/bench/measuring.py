@@ -56,12 +56,12 @@ def measured() -> Iterator[Cost]:
     """Measure the body; its peak memory is the kernel's own high-water mark, reset before."""
     cost = Cost()
     proc.restart_peak()  # where it cannot, the peak is the process's: too high, never too low
-    before = proc.told_bytes(proc.status(), "VmRSS")
+    before = proc.resident_bytes()
     wall, cpu = time.perf_counter(), time.process_time()
     yield cost
     cost.wall, cost.cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = proc.told_bytes(proc.status(), "VmHWM")
-    cost.extra = None if before is None or peak is None else peak - before
+    peak = proc.peak_bytes()
+    cost.extra = None if peak is None else peak - before
 
 
 def timed(body: Callable[[], object]) -> tuple[float, float]:

@@ -15,6 +15,8 @@ NETWORK = "EXPLORER_TEST_NETWORK"
 if not os.environ.get(NETWORK):  # before anything imports the libraries that read them
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process for every core: more threads would only wait
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import HealthCheck, settings  # noqa: E402
 

@@ -46,6 +46,7 @@ def faults(how: str) -> int:
     return int(found.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has these settings")
 def test_large_tensors_reuse_pages():
     assert faults("keep") * 4 < faults("plain")  # a heap that grows once may fault one of eight

@@ -107,6 +107,7 @@ print(*(hashlib.sha256(render(rich(), RICH, fmt, {{"a": 1}})).hexdigest() for fm
 """
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process_directory_and_matplotlib_configuration(tmp_path):
     here = [sha256(render(rich(), RICH, fmt, {"a": 1})).hexdigest() for fmt in FORMATS]
     (tmp_path / "matplotlibrc").write_text(

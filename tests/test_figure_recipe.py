@@ -88,6 +88,7 @@ def test_a_figure_drawn_again_from_its_own_style_has_the_same_bytes(tmp_path):
         assert render(PANELS, again, fmt, read_recipe(data)) == data
 
 
+@pytest.mark.slow
 def test_read_in_another_process_without_rendering(tmp_path):
     (tmp_path / "f.pdf").write_bytes(render(PANELS, fmt="pdf", recipe=RECIPE))
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

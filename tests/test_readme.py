@@ -65,6 +65,7 @@ def typed(place):
     return found
 
 
+@pytest.mark.slow
 def test_every_command_works(typed):
     assert len(typed) >= 6 and set(typed.values()) == {0}, typed
     assert {line.split()[0] for line in typed} == {"figure", "features", "list", "weights"}
@@ -84,6 +85,7 @@ def test_the_features_can_be_read(typed, place, monkeypatch):
     assert names["features"].shape == (192, 64, 96) and str(names["features"].dtype).endswith("16")
 
 
+@pytest.mark.slow
 def test_the_python_examples_run(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     code = snippets("load_backbone", "figure_panels")

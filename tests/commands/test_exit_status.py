@@ -74,6 +74,7 @@ def closed_pipe(*words, **more):
     return process.returncode, said
 
 
+@pytest.mark.slow
 @FULL
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help_on_a_full_disk(name):
@@ -81,6 +82,7 @@ def test_help_on_a_full_disk(name):
     assert run(*words, shell="> /dev/full", PYTHONUNBUFFERED="1") == (2, SENTENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help_into_a_closed_pipe(name):
     words = [name, "--help"] if name else ["--help"]
@@ -123,6 +125,7 @@ def test_ctrl_c_at_any_moment(words, seconds):
     assert (process.returncode, said) in ((130, "stopped\n"), (0, ""))
 
 
+@pytest.mark.slow
 @FULL
 @pytest.mark.parametrize("unbuffered", BUFFERING)
 @pytest.mark.parametrize("words", [["list"], ["weights", "list"]], ids="-".join)
@@ -131,12 +134,14 @@ def test_output_on_a_full_disk_and_into_a_closed_pipe(words, unbuffered):
     assert closed_pipe(*words, PYTHONUNBUFFERED=unbuffered) == (141, "")
 
 
+@pytest.mark.slow
 @FULL
 def test_a_measurement_on_a_full_disk():
     small = ["bench", "training", "--guidance", "56", "--rounds", "1"]
     assert run(*small, shell="> /dev/full") == (2, SENTENCE)
 
 
+@pytest.mark.slow
 @FULL
 @pytest.mark.parametrize("shell", ["2>&-", "2>/dev/full", ">&- 2>&-", "<&-"])
 def test_messages_nobody_can_read_stop_nothing(shell, photo, tmp_path):
@@ -183,6 +188,7 @@ def test_a_fault_of_the_program_is_not_hidden():
             ended(failing(error))
 
 
+@pytest.mark.slow
 def test_an_interrupt_that_python_dropped_comes_again():
     code = """
 import time

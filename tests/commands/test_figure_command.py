@@ -110,6 +110,7 @@ def copies(originals, photo, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_recipe_gives_the_same_bytes_elsewhere(originals, copies, kind):
     made, first = copies / f"again.{kind}", originals / f"figure.{kind}"
@@ -374,6 +375,7 @@ def test_a_recipe_for_many_photos(originals, album, tmp_path, capsys):
     assert (tmp_path / "out" / "c.pdf").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path, capsys):
     folder, out = tmp_path / "album", tmp_path / "out"
     folder.mkdir()

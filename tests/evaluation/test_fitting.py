@@ -104,6 +104,7 @@ def test_depth_loss_is_the_scale_invariant_log_loss_of_expected_bins():
     )
 
 
+@pytest.mark.slow
 def test_depth_and_normals_probes_learn_a_linear_scene():
     draw = torch.Generator().manual_seed(0)
     features = torch.randn(4000, 6, generator=draw)

@@ -126,6 +126,7 @@ def test_preservation_trains_on_bilinear_only_and_covers_labels_and_depth(scenes
     )
 
 
+@pytest.mark.slow
 def test_reconstruction_and_edges(scenes, tmp_path):
     evaluate(request(scenes, tmp_path / "r", "reconstruction", input_size=256, output_size=256))
     found = report(tmp_path / "r")

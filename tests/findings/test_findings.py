@@ -314,6 +314,7 @@ def _labelled_blocks(folder, monkeypatch, bench: str) -> list[str]:
     return [*asked, "--photos", "9", "--labelled-photos", "1", "--guidance", "128"]
 
 
+@pytest.mark.slow
 def test_locality_is_measured_setting_by_setting(tmp_path, monkeypatch, capsys):
     asked = _labelled_blocks(tmp_path, monkeypatch, "locality")
     file = tmp_path / "bench" / "locality.json"

@@ -160,6 +160,7 @@ AT_USE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("further", [(), AT_USE])
 @pytest.mark.parametrize("budget", ["small", "published"])
 @pytest.mark.parametrize("method", ["jafar", "anyup", "featup"])
@@ -276,6 +277,7 @@ def test_multiview_is_in_units_of_the_features_however_large_they_are(
     assert large == pytest.approx(plain, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_constant_consistency_brings_featups_kernels_to_sum_to_one(photos, backbone, tmp_path):
     """What is drawn and probed has the features' size then; jafar's rows sum to one anyway."""
     changes = {"terms": (("constant_consistency", 1.0),), "every": 1, "lr": 3e-3}
@@ -306,6 +308,7 @@ def test_constant_consistency_brings_featups_kernels_to_sum_to_one(photos, backb
     assert len(found) == 12 and sum(found[-4:]) < 0.5 * sum(found[:4])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["featup", "jafar"])
 def test_noise_consistency_is_a_pixels_sum_of_squared_weights(
     photos, backbone, tmp_path, monkeypatch, method
@@ -328,6 +331,7 @@ def test_noise_consistency_is_a_pixels_sum_of_squared_weights(
     assert found == pytest.approx(torch.stack(squares).mean().item(), rel=0.1)
 
 
+@pytest.mark.slow
 def test_noise_consistency_teaches_featup_to_average(photos, backbone, tmp_path):
     """Beside constant_consistency, or shrinking all features would do."""
     both = (("constant_consistency", 1.0), ("noise_consistency", 1.0))
@@ -368,6 +372,7 @@ def test_the_terms_at_the_density_of_use_see_many_shapes_and_densities(photos, b
         assert any(a < b for a, b in sides) and any(a > b for a, b in sides)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_curve(photos, backbone, tmp_path, monkeypatch):
     whole = trainer(photos, backbone, tmp_path / "whole")
     whole.run()
@@ -391,6 +396,7 @@ def test_a_killed_run_goes_on_with_the_same_curve(photos, backbone, tmp_path, mo
     assert whole.places.out.exists() and whole.places.curve.stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["jafar", "anyup"])
 def test_bfloat16_gives_nearly_the_same_losses(photos, backbone, tmp_path, method):
     found = {}

@@ -277,6 +277,7 @@ def test_any_address_is_read(pairs):
     assert Settings.parse(found.query_string()).query_string() == found.query_string()
 
 
+@pytest.mark.slow
 def test_over_http(serve, demo, folder):
     from gradio_client import Client, handle_file
     from gradio_client.exceptions import AppError

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from explorer.core import Attention
-from explorer.upsamplers.base import LinearResampler, Resampler, Rows
+from explorer.upsamplers.resampler import LinearResampler, Resampler, Rows
 
 
 class CastResampler(Resampler):

@@ -4,15 +4,17 @@ pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from explorer.core import FeatureMap, Registry
+from explorer.core import FeatureMap, Registry, SizeError
 from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
 from explorer.upsamplers.casting import cast
+from explorer.upsamplers.cost import MethodCost
 from explorer.upsamplers.inputs import check_inputs, compute_dtype
 from explorer.upsamplers.resampler import (
     LinearResampler,
@@ -45,6 +47,10 @@ UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
 class Upsampler(nn.Module):
     """Coarse features to output resolution, guided by the image.
 
+    A subclass writes ``name``, ``title`` and ``_prepare``; whatever else others need to know of the
+    method it declares in the attributes below, whose defaults promise nothing. The contract tests
+    read them.
+
     ``linear``: the output is linear in the features. ``convex``: each output pixel is a weighted
     mean of cells (weights non-negative, summing to one). ``space``: "backbone" if outputs live in
     the backbone's feature space, else "normalised". ``mean`` and ``std`` are the statistics of the
@@ -60,11 +66,29 @@ class Upsampler(nn.Module):
     name: ClassVar[str]
     title: ClassVar[str]  # as written in papers
     paper: ClassVar[str] = ""  # arXiv id
+    citation: ClassVar[str] = ""  # a BibTeX entry, see `explorer.bibtex`
+    order: ClassVar[int] = 1000  # place in menus, lowest first; equal ones by name
+
     trained = HasParameters()
     agnostic: ClassVar[bool] = True  # whether one set of weights serves every backbone
-    guided: ClassVar[bool] = True  # whether the image has a say
+    uses_image: ClassVar[bool] = True  # whether the image has a say
+    image_gradients: ClassVar[bool] = True  # whether gradients reach an image that has a say
+    batch_independent: ClassVar[bool] = True  # whether a photo's result is the same in any batch
+    has_attention: ClassVar[bool] = False  # whether its resamplers answer ``attention``
+    adjustable_window: ClassVar[bool] = False  # ... and offer ``with_window``
+    single_stencil: ClassVar[bool] = True  # whether a linear map treats every channel alike
+    half_precision: ClassVar[bool] = False  # whether ``prepare`` is accurate in bfloat16
+    min_grid: ClassVar[int] = 1  # the fewest cells along a side of the coarse grid
+    native_factor: ClassVar[int] = 0  # pixels per cell and axis that it makes whatever the output
+    cost: ClassVar[MethodCost] = MethodCost()
+    # For tests: arguments of a small instance, and second values of arguments that cannot be
+    # guessed (a guess is: the opposite, 8 more, 0.5 more).
+    small_options: ClassVar[Mapping[str, Any]] = {}
+    other_options: ClassVar[Mapping[str, Any]] = {}
+
     linear: bool = True
-    convex: bool = True
+    convex: bool = False
+    window_ratio: float = 0.0  # half-width of an attention window, as a share of the side; 0: none
     space: str = "backbone"
     origin: str = ""
     checkpoint: str = ""
@@ -73,6 +97,13 @@ class Upsampler(nn.Module):
     settings_assumed: bool = False
     stand_in_since: float | None = None  # monotonic: when better weights could not be had
     constructor_arguments: dict[str, Any]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Take ``guided``, as ``uses_image`` was called at first, for the same."""
+        super().__init_subclass__(**options)
+        if "guided" in vars(cls):
+            cls.uses_image = cls.guided
+        cls.guided = cls.uses_image
 
     def __new__(cls, *args: Any, **options: Any) -> Upsampler:
         """Note the constructor's arguments: cache keys and saved weights hold all of them."""
@@ -114,9 +145,19 @@ class Upsampler(nn.Module):
         values = features.data if isinstance(features, FeatureMap) else features
         size = tuple(image.shape[-2:] if output_size is None else map(int, output_size))
         check_inputs(image, values, size)
+        self._check_grid(*values.shape[-2:])
         computed = compute_dtype(self, values)
         guidance = normalise(image.to(computed), self.mean, self.std)
         return cast(self._prepare(guidance, values.to(computed), size), values, computed)
+
+    def _check_grid(self, height: int, width: int) -> None:
+        """Raise SizeError for a coarse grid with fewer than ``min_grid`` cells along a side."""
+        least = self.min_grid
+        if min(height, width) < least:
+            raise SizeError(
+                f"{self.title} needs a coarse grid of at least {least}x{least} cells, not "
+                f"{height}x{width}; use a larger input"
+            )
 
     def _prepare(self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]) -> Resampler:
         """Do ``prepare``'s work on a normalised image and checked shapes; what each method

@@ -24,7 +24,8 @@ class CastResampler(Resampler):
 
     def __init__(self, inner: Resampler, values: Tensor):
         self.inner, self.values, self.output_size = inner, values, inner.output_size
-        self.slow = inner.slow
+        self.slow, self.stencil_note = inner.slow, inner.stencil_note
+        self.bilinear_heads = inner.bilinear_heads
 
     def features(self, rows: Rows = None) -> Tensor:
         """Return all channels at output resolution, or only rows [r0, r1)."""

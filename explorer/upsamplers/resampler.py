@@ -42,6 +42,8 @@ class Resampler(ABC):
     values: Tensor
     output_size: tuple[int, int]
     slow: ClassVar[bool] = False  # whether one projection costs about as much as all channels
+    bilinear_heads: int = 0  # how many heads of ``attention``, the last ones, interpolate
+    stencil_note: str = ""  # what captions must say where they show ``stencil``
 
     @property
     def grid(self) -> tuple[int, int]:

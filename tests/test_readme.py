@@ -132,7 +132,7 @@ def test_the_upsampler_to_start_from_is_on_the_page(mine):
     from explorer.ui.choices import upsampler_choices
     from explorer.ui.layout import build
 
-    assert upsampler_choices()[-1] == ("Mine", "mine")
+    assert ("Mine", "mine") in upsampler_choices()
     menus = [part["props"].get("choices") for part in build(Session("cpu")).config["components"]]
     assert any(["Mine", "mine"] in [list(choice) for choice in menu] for menu in menus if menu)
 

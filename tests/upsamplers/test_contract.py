@@ -581,7 +581,7 @@ def test_featup_with_norm_lives_in_its_own_space():
 
 def test_unknown_and_duplicate_names():
     with pytest.raises(UnknownNameError, match="anyup.*") as caught:
-        UPSAMPLERS.create("lanczos")
+        UPSAMPLERS.create("no_such_method")
     assert "bilinear" in str(caught.value)
     with pytest.raises(ExplorerError, match="twice"):
         UPSAMPLERS.register("bilinear")

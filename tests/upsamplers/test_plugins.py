@@ -71,7 +71,8 @@ def grouped(tmp_path):
 
 def test_a_file_is_found_and_takes_the_place_in_menus_that_it_declares(grouped):
     assert UPSAMPLERS.get("grouped") is grouped
-    assert UPSAMPLERS.names()[:3] == ["nearest", "grouped", "bilinear"]
+    names = UPSAMPLERS.names()
+    assert names.index("nearest") < names.index("grouped") < names.index("bilinear")
 
 
 def test_the_contract_tests_read_what_is_declared(grouped):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from explorer.backbones import BACKBONES, is_embedded, is_timm_name, weights_cached
+from explorer.backbones import BACKBONES, is_timm_name, weights_cached
 from explorer.core import ExplorerError, UnknownNameError
 from explorer.hub import checkpoints
 from explorer.loading import UNTRAINED
@@ -49,10 +49,10 @@ class Limits:
             )
         if not colon:
             return
-        stages = BACKBONES.get(base).stages if is_embedded(base) else None
-        if stages is not None and stage not in stages:
+        stages = BACKBONES.get(base).stages if base in BACKBONES else ()
+        if stages and stage not in stages:
             raise UnknownNameError(f"{base} has the stages {', '.join(stages)}, not {stage[:40]!r}")
-        if stages is None and not (stage.isascii() and stage.isdigit() and len(stage) < 3):
+        if not stages and not (stage.isascii() and stage.isdigit() and len(stage) < 3):
             raise UnknownNameError(f"a stage of {base} is a number from 0, not {stage[:40]!r}")
 
     def check_checkpoint(self, method: str, wanted: str | None) -> None:

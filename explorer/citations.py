@@ -1,4 +1,8 @@
-"""BibTeX of the upsamplers and backbones that a figure shows."""
+"""BibTeX of the upsamplers and backbones that a figure shows.
+
+An upsampler's entry is declared on its class; here are those of backbones and of methods that are
+known and not built.
+"""
 
 from __future__ import annotations
 
@@ -6,73 +10,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from explorer.bibtex import arxiv, entry, key_of
 from explorer.core import ExplorerError, Panel
+from explorer.upsamplers import UPSAMPLERS
 
-
-def _arxiv(
-    key: str, title: str, author: str, year: int, eprint: str, booktitle: str | None = None
-) -> tuple[str, str]:
-    kind = "inproceedings" if booktitle else "misc"
-    fields = {"title": f"{{{title}}}", "author": author, "booktitle": booktitle, "year": str(year)}
-    fields |= {
-        "eprint": eprint,
-        "archivePrefix": "arXiv",
-        "url": f"https://arxiv.org/abs/{eprint}",
-    }
-    return key, _entry(kind, key, fields)
-
-
-def _entry(kind: str, key: str, fields: Mapping[str, str | None]) -> str:
-    lines = [f"  {name:<13} = {{{value}}}," for name, value in fields.items() if value]
-    return "\n".join([f"@{kind}{{{key},", *lines, "}"])
-
-
-_SOURCES = dict(
-    [
-        (
-            "kopf2007joint",
-            _entry(
-                "article",
-                "kopf2007joint",
-                {
-                    "title": "{Joint Bilateral Upsampling}",
-                    "author": "Kopf, Johannes and Cohen, Michael F. and Lischinski, Dani and "
-                    "Uyttendaele, Matt",
-                    "journal": "ACM Transactions on Graphics",
-                    "volume": "26",
-                    "number": "3",
-                    "pages": "96",
-                    "year": "2007",
-                },
-            ),
-        ),
-        _arxiv(
-            "fu2024featup",
-            "FeatUp: A Model-Agnostic Framework for Features at Any Resolution",
-            "Fu, Stephanie and Hamilton, Mark and Brandt, Laura E. and Feldmann, Axel and "
-            "Zhang, Zhoutong and Freeman, William T.",
-            2024,
-            "2403.10516",
-            "International Conference on Learning Representations (ICLR)",
-        ),
-        _arxiv(
-            "couairon2025jafar",
-            "JAFAR: Jack up Any Feature at Any Resolution",
-            "Couairon, Paul and Chambon, Loick and Serrano, Louis and Haugeard, Jean-Emmanuel and "
-            "Cord, Matthieu and Thome, Nicolas",
-            2025,
-            "2506.11136",
-            "Advances in Neural Information Processing Systems (NeurIPS)",
-        ),
-        _arxiv(
-            "wimmer2025anyup",
-            "AnyUp: Universal Feature Upsampling",
-            "Wimmer, Thomas and Truong, Prune and Rakotosaona, Marie-Julie and Oechsle, Michael "
-            "and Tombari, Federico and Schiele, Bernt and Lenssen, Jan Eric",
-            2025,
-            "2510.12764",
-        ),
-        _arxiv(
+_OTHERS = {
+    key_of(text): text
+    for text in (
+        arxiv(
             "huang2025loftup",
             "LoftUp: Learning a Coordinate-Based Feature Upsampler for Vision Foundation Models",
             "Huang, Haiwen and Chen, Anpei and Havrylov, Volodymyr and Geiger, Andreas and "
@@ -80,7 +25,7 @@ _SOURCES = dict(
             2025,
             "2504.14032",
         ),
-        _arxiv(
+        arxiv(
             "chambon2025naf",
             "NAF: Zero-Shot Feature Upsampling via Neighborhood Attention Filtering",
             "Chambon, Loick and Couairon, Paul and Zablocki, Eloi and Boulch, Alexandre and "
@@ -88,14 +33,14 @@ _SOURCES = dict(
             2025,
             "2511.18452",
         ),
-        _arxiv(
+        arxiv(
             "seo2025upsample",
             "Upsample Anything: A Simple and Hard to Beat Baseline for Feature Upsampling",
             "Seo, Minseok and Hamilton, Mark and Kim, Changick",
             2025,
             "2511.16301",
         ),
-        _arxiv(
+        arxiv(
             "caron2021dino",
             "Emerging Properties in Self-Supervised Vision Transformers",
             r"Caron, Mathilde and Touvron, Hugo and Misra, Ishan and J{\'e}gou, Herv{\'e} and "
@@ -104,7 +49,7 @@ _SOURCES = dict(
             "2104.14294",
             "IEEE/CVF International Conference on Computer Vision (ICCV)",
         ),
-        _arxiv(
+        arxiv(
             "oquab2023dinov2",
             "DINOv2: Learning Robust Visual Features without Supervision",
             r"Oquab, Maxime and Darcet, Timoth{\'e}e and Moutakanni, Th{\'e}o and Vo, Huy and "
@@ -113,14 +58,14 @@ _SOURCES = dict(
             2023,
             "2304.07193",
         ),
-        _arxiv(
+        arxiv(
             "darcet2023registers",
             "Vision Transformers Need Registers",
             r"Darcet, Timoth{\'e}e and Oquab, Maxime and Mairal, Julien and Bojanowski, Piotr",
             2023,
             "2309.16588",
         ),
-        _arxiv(
+        arxiv(
             "simeoni2025dinov3",
             "DINOv3",
             r"Sim{\'e}oni, Oriane and Vo, Huy V. and Seitzer, Maximilian and Baldassarre, Federico "
@@ -129,7 +74,7 @@ _SOURCES = dict(
             2025,
             "2508.10104",
         ),
-        _arxiv(
+        arxiv(
             "radford2021clip",
             "Learning Transferable Visual Models From Natural Language Supervision",
             "Radford, Alec and Kim, Jong Wook and Hallacy, Chris and Ramesh, Aditya and "
@@ -139,14 +84,14 @@ _SOURCES = dict(
             "2103.00020",
             "International Conference on Machine Learning (ICML)",
         ),
-        _arxiv(
+        arxiv(
             "zhai2023siglip",
             "Sigmoid Loss for Language Image Pre-Training",
             "Zhai, Xiaohua and Mustafa, Basil and Kolesnikov, Alexander and Beyer, Lucas",
             2023,
             "2303.15343",
         ),
-        _arxiv(
+        arxiv(
             "tschannen2025siglip2",
             "SigLIP 2: Multilingual Vision-Language Encoders with Improved Semantic Understanding, "
             "Localization, and Dense Features",
@@ -157,7 +102,7 @@ _SOURCES = dict(
             2025,
             "2502.14786",
         ),
-        _arxiv(
+        arxiv(
             "tan2019efficientnet",
             "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
             "Tan, Mingxing and Le, Quoc V.",
@@ -165,30 +110,23 @@ _SOURCES = dict(
             "1905.11946",
             "International Conference on Machine Learning (ICML)",
         ),
-        (
+        entry(
+            "misc",
             "liu2020efficientnetlite",
-            _entry(
-                "misc",
-                "liu2020efficientnetlite",
-                {
-                    "title": "{Higher accuracy on vision models with EfficientNet-Lite}",
-                    "author": "Liu, Renjie",
-                    "howpublished": "TensorFlow Blog",
-                    "year": "2020",
-                    "url": "https://blog.tensorflow.org/2020/03/"
-                    "higher-accuracy-on-vision-models-with-efficientnet-lite.html",
-                },
-            ),
+            {
+                "title": "{Higher accuracy on vision models with EfficientNet-Lite}",
+                "author": "Liu, Renjie",
+                "howpublished": "TensorFlow Blog",
+                "year": "2020",
+                "url": "https://blog.tensorflow.org/2020/03/"
+                "higher-accuracy-on-vision-models-with-efficientnet-lite.html",
+            },
         ),
-    ]
-)
+    )
+}
 
 # What a name (lower case, separators as single spaces) must contain, and what it then cites.
 _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"\bjbu\b|\bjoint bilateral\b", ("kopf2007joint",)),
-    (r"\bfeatup\b", ("fu2024featup",)),
-    (r"\bjafar\b", ("couairon2025jafar",)),
-    (r"\banyup\b", ("wimmer2025anyup",)),
     (r"\bloftup\b", ("huang2025loftup",)),
     (r"\bnaf\b", ("chambon2025naf",)),
     (r"\bupsample anything\b", ("seo2025upsample",)),
@@ -215,9 +153,30 @@ def keys_for(name: str) -> list[str]:
     Takes registry names, timm names and labels ("FeatUp (trained here)"). Interpolation cites
     nothing.
     """
-    plain = re.sub(r"[^a-z0-9]+", " ", str(name).lower()).strip()
-    found = [key for pattern, keys in _RULES if re.search(pattern, plain) for key in keys]
+    plain = _plain(name)
+    found = [key for key, text in _method_rules() if re.search(text, plain)]
+    found += [key for pattern, keys in _RULES if re.search(pattern, plain) for key in keys]
     return list(dict.fromkeys(found))
+
+
+def sources() -> dict[str, str]:
+    """Return every BibTeX entry by its key: the registered upsamplers' first, in menu order."""
+    texts = [UPSAMPLERS.get(name).citation for name in UPSAMPLERS]
+    methods = {key_of(text): text for text in texts if text}
+    return methods | {key: text for key, text in _OTHERS.items() if key not in methods}
+
+
+def _method_rules() -> Iterable[tuple[str, str]]:
+    """Yield (key, pattern) of the upsamplers that have a citation: their name or title."""
+    for name in UPSAMPLERS:
+        kind = UPSAMPLERS.get(name)
+        if kind.citation:
+            yield key_of(kind.citation), rf"\b(?:{_plain(name)}|{_plain(kind.title)})\b"
+
+
+def _plain(name: str) -> str:
+    """Return a name in lower case, separators as single spaces."""
+    return re.sub(r"[^a-z0-9]+", " ", str(name).lower()).strip()
 
 
 def _in_recipe(recipe: Mapping[str, Any], depth: int = _DEPTH) -> Iterable[str]:
@@ -244,11 +203,11 @@ def citation_keys(panels: Iterable[Panel]) -> list[str]:
 
 def bibtex(keys: Iterable[str]) -> str:
     """Return the BibTeX entries for keys; raises ExplorerError for an unknown key."""
-    entries: dict[str, Any] = {}
+    entries, known = {}, sources()
     for key in keys:
-        if key not in _SOURCES:
-            raise ExplorerError(f"there is no citation {key!r}; choose from: {', '.join(_SOURCES)}")
-        entries[key] = _SOURCES[key]
+        if key not in known:
+            raise ExplorerError(f"there is no citation {key!r}; choose from: {', '.join(known)}")
+        entries[key] = known[key]
     return "".join(f"{entry}\n\n" for entry in entries.values())
 
 

@@ -4,6 +4,8 @@ errors.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -45,6 +47,10 @@ class WeightsWarning(UserWarning):
 
 class NoAttentionError(ExplorerError, NotImplementedError):
     """Attention was asked of a method that has none; its ``stencil`` still answers."""
+
+
+class PluginError(ExplorerError, ImportError):
+    """A module of plug-ins that cannot be imported."""
 
 
 class UnknownNameError(ExplorerError, KeyError):
@@ -158,11 +164,34 @@ class Upsampled(Protocol):
 
 
 class Registry(Generic[T]):
-    """Names and what they make; a duplicate name raises, an unknown one lists the choices."""
+    """Names and what they make; a duplicate name raises, an unknown one lists the choices.
+
+    Names come by their entries' attribute ``order``, lowest first, equal ones by name; entries
+    without one come last, as they were registered.
+    """
 
     def __init__(self, kind: str):
         self.kind = kind
         self._entries: dict[str, Callable[..., T]] = {}
+
+    def discover(self, package: str, path: Iterable[str]) -> None:
+        """Import every module of ``package``, so that each registers what it defines.
+
+        Args:
+            package: the package's dotted name.
+            path: the folders of its modules, its ``__path__``.
+
+        Raises:
+            PluginError: a module that cannot be imported, named.
+        """
+        for module in pkgutil.iter_modules(path, f"{package}."):
+            try:
+                importlib.import_module(module.name)
+            except PluginError:
+                raise
+            except Exception as error:
+                what = f"{type(error).__name__}: {error}"
+                raise PluginError(f"the module {module.name} cannot be imported: {what}") from error
 
     def register(self, name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
         """Return a decorator that files a class or factory under ``name``."""
@@ -180,15 +209,20 @@ class Registry(Generic[T]):
         try:
             return self._entries[name]
         except (KeyError, TypeError):  # what cannot be hashed is no name either
-            raise unknown_name(self.kind, name, self._entries) from None
+            raise unknown_name(self.kind, name, self.names()) from None
 
     def create(self, name: str, **options: Any) -> T:
         """Make the entry called ``name`` with its own constructor's arguments."""
         return self.get(name)(**options)
 
     def names(self) -> list[str]:
-        """Every registered name, in registration order."""
-        return list(self._entries)
+        """Every registered name, in the order of menus."""
+
+        def place(name: str) -> tuple[float, str]:
+            order = getattr(self._entries[name], "order", None)
+            return (float("inf"), "") if order is None else (order, name)
+
+        return sorted(self._entries, key=place)
 
     def describe(self, name: str) -> str:
         """The first sentence of the entry's docstring: what menus and tables show."""
@@ -201,7 +235,7 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
-        return iter(self._entries)
+        return iter(self.names())
 
     def __len__(self) -> int:
         """How many entries there are."""

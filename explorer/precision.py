@@ -1,7 +1,8 @@
 """Half precision for the upsamplers' encoders: where it helps, and what is left exact.
 
-Only ``prepare`` runs in bfloat16, and only of methods that have encoders; features, attention and
-projections stay float32. ``python -m explorer bench precision`` prints the error this costs.
+Only ``prepare`` runs in bfloat16, and only of methods that declare ``half_precision``; features,
+attention and projections stay float32. ``python -m explorer bench precision`` prints the error this
+costs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from explorer.core import ExplorerError, FeatureMap
 from explorer.upsamplers import Resampler, Upsampler
 
 EXACT, HALF = "float32", "bfloat16"
-HALVED = ("jafar", "anyup")  # a large share of their time is convolutions over the whole output
 
 
 def checked(encoders: str) -> str:
@@ -39,7 +39,7 @@ def prepare(
         output_size: (H', W').
         encoders: "float32" or "bfloat16".
     """
-    if checked(encoders) == EXACT or method.name not in HALVED:
+    if checked(encoders) == EXACT or not method.half_precision:
         return method.prepare(image, features, output_size)
     with torch.autocast(image.device.type, dtype=torch.bfloat16):
         made = method.prepare(image, features, output_size)

@@ -170,9 +170,7 @@ class Session:
             features = self.features(options, backbone)
             image = self.guidance(options)
             size = options.output
-            needed = costs.upsampling_bytes(
-                method.name, features.data.shape[1], features.grid, size
-            )
+            needed = costs.upsampling_bytes(method, features.data.shape[1], features.grid, size)
 
             def prepare() -> Prepared:
                 start = time.perf_counter()

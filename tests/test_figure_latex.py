@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from explorer.citations import bibtex, citation_keys, cite, keys_for
+from explorer.citations import bibtex, citation_keys, cite, keys_for, sources
 from explorer.core import ExplorerError, Panel
 from explorer.figure import (
     DOUBLE,
@@ -168,11 +168,10 @@ def test_panels_cite_what_they_show_and_not_their_file_names():
 
 
 def test_bibtex_entries_are_well_formed():
-    from explorer.citations import _SOURCES
-
-    everything = bibtex(_SOURCES)
-    assert everything.count("@") == len(_SOURCES) and balanced(everything)
-    for key, entry in _SOURCES.items():
+    known = sources()
+    everything = bibtex(known)
+    assert everything.count("@") == len(known) and balanced(everything)
+    for key, entry in known.items():
         assert re.match(rf"@\w+\{{{key},\n", entry)
         for field in ("title", "author", "year"):
             assert re.search(rf"^  {field}\s+= \{{.+\}},$", entry, re.MULTILINE), (key, field)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
-import types
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from documents import DOCUMENTS, ROOT, blocks, commands
 from PIL import Image
+from plugins import contract_tests, plugged_in
 
+from explorer import upsamplers
 from explorer.__main__ import build_parser, main
 from explorer.figure import read_recipe
 from explorer.upsamplers import UPSAMPLERS, LinearResampler, Upsampler
 
-sys.path.append(str(Path(__file__).parent / "upsamplers"))
-import test_contract as contract  # noqa: E402
-
+CONTRACT = Path(__file__).parent / "upsamplers" / "test_contract.py"
 README = DOCUMENTS[0]
 SMALL = ["--input-size", "128", "--output-size", "96"]  # a test has less time than a reader
 HOURS = ("train", "bench")  # these are only parsed
@@ -105,16 +101,11 @@ def test_the_python_examples_run(place, monkeypatch, capsys):
 
 
 @pytest.fixture
-def mine(monkeypatch):
-    """The upsampler to start from, a module of its own as the README says."""
+def mine(tmp_path):
+    """The upsampler to start from: one new file, and no other line, as the README says."""
     (code,) = snippets("@UPSAMPLERS.register")
-    module = types.ModuleType("explorer.upsamplers.mine")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    try:
-        exec(code, module.__dict__)
+    with plugged_in(UPSAMPLERS, upsamplers, tmp_path, "mine", code) as module:
         yield module
-    finally:
-        UPSAMPLERS._entries.pop("mine", None)
 
 
 def test_the_upsampler_to_start_from_makes_a_figure(mine, place, monkeypatch, capsys):
@@ -131,18 +122,21 @@ def test_the_upsampler_to_start_from_makes_a_figure(mine, place, monkeypatch, ca
 
 
 def test_the_upsampler_to_start_from_keeps_every_promise(mine):
-    """The contract tests that bilinear has to pass: it is linear and convex as well."""
+    """Among them those of linear and of convex methods."""
     assert issubclass(mine.Mine, Upsampler) and issubclass(mine.MyResampler, LinearResampler)
-    given = {"image_size": (50, 38), "output_size": (33, 71), "device": "cpu"}
-    given |= {"dtype": torch.float16, "module_dtype": torch.float32}
-    tried = 0
-    for test in [value for key, value in vars(contract).items() if key.startswith("test_")]:
-        marks = {m.args[0]: m.args[1] for m in getattr(test, "pytestmark", ()) if m.args}
-        if "bilinear" in marks.get("name", ()):
-            wanted = inspect.signature(test).parameters
-            test("mine", **{key: value for key, value in given.items() if key in wanted})
-            tried += 1
-    assert tried >= 10
+    tried = {test.__name__: test(**given) for test, given in contract_tests(CONTRACT, "mine")}
+    assert {"test_convex_methods_stay_within_the_cells", "test_batches_do_not_mix"} <= set(tried)
+    assert len(tried) >= 18
+
+
+def test_the_upsampler_to_start_from_is_on_the_page(mine):
+    from explorer.session import Session
+    from explorer.ui.choices import upsampler_choices
+    from explorer.ui.layout import build
+
+    assert ("Mine", "mine") in upsampler_choices()
+    menus = [part["props"].get("choices") for part in build(Session("cpu")).config["components"]]
+    assert any(["Mine", "mine"] in [list(choice) for choice in menu] for menu in menus if menu)
 
 
 @pytest.fixture(scope="module")
@@ -155,14 +149,27 @@ def address(serve):
     return serve(build(Session("cpu"))).rstrip("/")
 
 
-def test_the_client_example_talks_to_the_app(address, place, monkeypatch, capsys):
+def talk(address, place, monkeypatch, methods='["bilinear", "anyup"]'):
+    """Run the client's example, with other upsamplers if any are named; return its variables."""
     (code,) = snippets("gradio_client")
     assert code.count("http://127.0.0.1:7860") == 1 and code.count("    api_name=") == 1
+    assert code.count('["bilinear", "anyup"]') == 1
     code = code.replace("http://127.0.0.1:7860", address)
     code = code.replace("    api_name=", "    input_size=128, output_size=96, api_name=")
     monkeypatch.chdir(place)
     names: dict = {}
-    exec(code, names)
+    exec(code.replace('["bilinear", "anyup"]', methods), names)
+    return names
+
+
+def test_the_api_knows_the_upsampler_to_start_from(address, mine, place, monkeypatch):
+    names = talk(address, place, monkeypatch, '["bilinear", "mine"]')
+    assert [panel["column"] for panel in names["panels"]] == ["Photo", "Coarse", "Bilinear", "Mine"]
+    assert all(panel["error"] is None for panel in names["panels"])
+
+
+def test_the_client_example_talks_to_the_app(address, place, monkeypatch, capsys):
+    names = talk(address, place, monkeypatch)
     columns = [panel["column"] for panel in names["panels"]]
     assert columns == ["Photo", "Coarse", "Bilinear", "AnyUp"]
     assert all(panel["error"] is None for panel in names["panels"])

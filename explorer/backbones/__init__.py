@@ -1,17 +1,16 @@
-"""Every backbone: importing this package fills the registry."""
+"""Every backbone: importing this package imports its modules, and each registers its own."""
 
 from __future__ import annotations
 
 import timm
 import torch
 
-from explorer.backbones import cnn, vit  # noqa: F401
 from explorer.backbones.base import BACKBONES, Backbone
 from explorer.backbones.timm_model import (
     TimmBackbone,
     is_timm_name,
+    timm_cached,
     timm_statistics,
-    weights_cached,
 )
 from explorer.core import UnknownNameError, pick_device
 from explorer.messages import listed, nearest, shown
@@ -27,17 +26,22 @@ __all__ = [
     "weights_cached",
 ]
 
-EMBEDDED_STATISTICS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+BACKBONES.discover(__name__, __path__)
 
 
 def is_embedded(name: str) -> bool:
     """Whether a backbone's weights come with its Python package, so that no network is needed."""
-    return name in BACKBONES and getattr(BACKBONES.get(name), "embedded", False)
+    return name in BACKBONES and BACKBONES.get(name).embedded
 
 
 def statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return (mean, std) of a backbone's input without loading it."""
-    return EMBEDDED_STATISTICS if is_embedded(name) else timm_statistics(name)
+    return BACKBONES.get(name).statistics() if name in BACKBONES else timm_statistics(name)
+
+
+def weights_cached(name: str) -> bool:
+    """Whether a backbone's weights are on this machine; no request is made."""
+    return BACKBONES.get(name).is_cached() if name in BACKBONES else timm_cached(name)
 
 
 def load_backbone(

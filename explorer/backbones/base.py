@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -17,8 +19,16 @@ class Backbone(nn.Module):
     ``dim`` channels on a grid ``stride`` times smaller than the image. ``origin`` says whose
     weights they are ("packaged", "published" or "untrained"), ``digest`` identifies weights and
     stage in cache keys and recipes. ``remark`` is what labels must mention ("" if nothing).
+
+    An entry of ``BACKBONES`` is such a class, which takes ``pretrained`` and ``stage``, or a
+    function that makes a backbone and has the same attributes: ``title``, ``order``, ``embedded``,
+    ``stages``, ``menu_stages``, ``statistics`` and ``is_cached``.
     """
 
+    order: ClassVar[int] = 1000  # place in menus, lowest first; equal ones by name
+    embedded: ClassVar[bool] = False  # whether the weights come with a package: no network needed
+    stages: ClassVar[tuple[str, ...]] = ()  # that can be named; () for numbers from 0
+    menu_stages: ClassVar[tuple[tuple[str, int], ...]] = ()  # offered beside the default: channels
     name: str
     title: str
     dim: int
@@ -31,6 +41,16 @@ class Backbone(nn.Module):
     licence: str = ""
     paper: str = ""
     remark: str = ""
+
+    @classmethod
+    def statistics(cls) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return (mean, std) of the input without loading anything."""
+        return cls.mean, cls.std
+
+    @classmethod
+    def is_cached(cls) -> bool:
+        """Whether the weights are on this machine; no request is made."""
+        return cls.embedded
 
     @torch.no_grad()
     def extract(self, image: Tensor) -> FeatureMap:

@@ -19,6 +19,7 @@ from explorer.messages import shown, suggestion
 
 STAGES = {"blocks.5": (5,), "blocks.4": (4,), "multi": (4, 5, 6)}
 DEFAULT_STAGE = "blocks.5"
+STATISTICS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # mean and std of the input
 
 
 class EfficientNetLite(Backbone):
@@ -96,9 +97,10 @@ def _lite(variant: int):
     def make(stage: str = DEFAULT_STAGE, pretrained: bool = True) -> EfficientNetLite:
         return EfficientNetLite(variant, stage, pretrained)
 
-    make.title = f"EfficientNet-Lite{variant}"
-    make.embedded = True
-    make.stages = tuple(STAGES)
+    make.title, make.order = f"EfficientNet-Lite{variant}", 10 + variant
+    make.embedded, make.stages = True, tuple(STAGES)
+    make.menu_stages = (("blocks.4", 112), ("multi", 624)) if variant == 0 else ()
+    make.statistics, make.is_cached = lambda: STATISTICS, lambda: True
     make.__doc__ = (
         f"""EfficientNet-Lite{variant}, weights inside its Python package: no network needed."""
     )
@@ -108,5 +110,7 @@ def _lite(variant: int):
 for _variant in (0, 1, 2):
     BACKBONES.register(f"efficientnet_lite{_variant}")(_lite(_variant))
 
-preset("convnext_tiny.fb_in22k_ft_in1k", "ConvNeXt-T", "Supervised ConvNeXt-Tiny, stride 32.")
-preset("resnet50.a1_in1k", "ResNet-50", "Supervised ResNet-50, stride 32.")
+preset(
+    "convnext_tiny.fb_in22k_ft_in1k", "ConvNeXt-T", "Supervised ConvNeXt-Tiny, stride 32.", order=20
+)
+preset("resnet50.a1_in1k", "ResNet-50", "Supervised ResNet-50, stride 32.", order=21)

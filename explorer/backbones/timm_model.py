@@ -4,6 +4,7 @@ model.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import timm
@@ -194,7 +195,7 @@ def timm_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(config.mean), tuple(config.std)
 
 
-def weights_cached(name: str) -> bool:
+def timm_cached(name: str) -> bool:
     """Whether the Hub's cache on this machine holds a timm model's weights; no request is made."""
     config = get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:
@@ -203,14 +204,15 @@ def weights_cached(name: str) -> bool:
     return cached_hub_file(config.hf_hub_id, file) is not None
 
 
-def preset(name: str, title: str, summary: str, paper: str = "") -> None:
-    """Register a timm model under its own name with a title for menus."""
+def preset(name: str, title: str, summary: str, paper: str = "", *, order: int) -> None:
+    """Register a timm model under its own name with a title and a place for menus."""
 
     def make(stage: str | None = None, pretrained: bool = True) -> TimmBackbone:
         return TimmBackbone(name, title, stage, pretrained, paper)
 
-    make.title, make.embedded, make.stages = title, False, ()
-    make.__doc__ = summary
+    make.title, make.order, make.__doc__ = title, order, summary
+    make.embedded, make.stages, make.menu_stages = False, (), ()
+    make.statistics, make.is_cached = partial(timm_statistics, name), partial(timm_cached, name)
     BACKBONES.register(name)(make)
 
 

@@ -18,6 +18,8 @@ class BlurredBilinear(Upsampler):
     name = "blurred"
     title = "Blurred bilinear"
     origin = checkpoint = digest = "control"
+    uses_image = False
+    convex = True
 
     def _prepare(
         self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]

@@ -19,7 +19,6 @@ from explorer.training.recipe import Recipe
 from explorer.training.segments import clusters, interior, segments
 from explorer.training.step import Step, jittered
 from explorer.upsamplers import Upsampler
-from explorer.upsamplers.featup import FeatUp
 
 Term = Callable[["Objective", Step], Tensor]
 TERMS: Registry[Term] = Registry("loss term")
@@ -44,7 +43,7 @@ class Objective(nn.Module):
             TERMS.get(name)
         names = dict(recipe.terms)
         if "multiview" in names or "crf" in names:
-            if not isinstance(upsampler, FeatUp):
+            if not upsampler.native_factor:
                 raise ExplorerError(
                     "the terms multiview and crf carry few channels: only featup can"
                 )
@@ -83,8 +82,8 @@ def views(objective: Objective, step: Step) -> Tensor:
     """
     target, low = step.target, step.features(step.low_side)
     size = tuple(target.shape[-2:])
-    if isinstance(objective.upsampler, FeatUp):
-        # The stack makes 16 pixels per cell: far cheaper on a projection, which commutes with it.
+    if objective.upsampler.native_factor:
+        # Many pixels per cell: far cheaper on a projection, which commutes with the map.
         weight = random_projection(target.shape[1], 2 * PROJECTED, step.generator("views"))
         made = objective.upsampler.prepare(step.guidance, low, size).project(weight)
         return feature_loss(made, torch.einsum("kc,bchw->bkhw", weight.to(target), target))

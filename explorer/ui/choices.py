@@ -17,7 +17,6 @@ from explorer.upsamplers import UPSAMPLERS
 from explorer.views.base import method_title
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
-MULTI_STAGES = (("blocks.4", "112 ch"), ("multi", "624 ch"))
 
 
 def example_photos() -> dict[str, Path]:
@@ -47,12 +46,16 @@ def backbone_choices() -> tuple[list[tuple[str, str]], list[str]]:
             there.append((f"{title} · downloads on first use", name))
         else:
             missing.append(title)
-    embedded = [name for name in BACKBONES if is_embedded(name)]
-    for name in embedded[:1]:
-        for stage, width in MULTI_STAGES:
-            label = f"{BACKBONES.get(name).title} {stage} ({width}) · packaged"
-            there.append((label, f"{name}:{stage}"))
-    return there, missing
+    return there + [pair for label, name in there for pair in _stage_choices(label, name)], missing
+
+
+def _stage_choices(label: str, name: str) -> list[tuple[str, str]]:
+    """Return (label, value) pairs of the stages that a backbone offers beside its default."""
+    title, _, where = label.partition(" · ")
+    return [
+        (f"{title} {stage} ({channels} ch) · {where}", f"{name}:{stage}")
+        for stage, channels in BACKBONES.get(name).menu_stages
+    ]
 
 
 def upsampler_choices() -> list[tuple[str, str]]:

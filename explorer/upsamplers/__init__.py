@@ -1,6 +1,7 @@
-"""Every upsampler: importing this package fills the registry (one file per method)."""
+"""Every upsampler: importing this package imports its modules, and each registers its methods."""
 
-from explorer.upsamplers import interpolation, jbu, featup, jafar, anyup  # noqa: F401, I001  (menu order)
 from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Resampler, Upsampler
 
 __all__ = ["UPSAMPLERS", "LinearResampler", "Resampler", "Upsampler"]
+
+UPSAMPLERS.discover(__name__, __path__)

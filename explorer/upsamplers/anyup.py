@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.core import SizeError
+from explorer.bibtex import arxiv
 from explorer.upsamplers import banded
-from explorer.upsamplers.attention import AttentionResampler
 from explorer.upsamplers.base import UPSAMPLERS
 from explorer.upsamplers.guided import GuidedAttention, pool
 from explorer.upsamplers.layers import ResBlock, encoder
@@ -107,6 +106,23 @@ class AnyUp(GuidedAttention):
     name = "anyup"
     title = "AnyUp"
     paper = "2510.12764"
+    citation = arxiv(
+        "wimmer2025anyup",
+        "AnyUp: Universal Feature Upsampling",
+        "Wimmer, Thomas and Truong, Prune and Rakotosaona, Marie-Julie and Oechsle, Michael "
+        "and Tombari, Federico and Schiele, Bernt and Lenssen, Jan Eric",
+        2025,
+        paper,
+    )
+    order = 70
+    adjustable_window = True
+    min_grid = 2
+    other_options = GuidedAttention.other_options | {
+        "kernel_size_lfu": 3,
+        "window_ratio": 0.3,
+        "lfu_dim": 24,
+        "feature_layer": "paper",
+    }
 
     def __init__(
         self,
@@ -158,13 +174,3 @@ class AnyUp(GuidedAttention):
         least = f", at least {self.window_cells:g} cells" if self.window_cells else ""
         window = f"window ±{self.window_ratio:g}{least}" if self.window_ratio > 0 else "no window"
         return ", ".join(part for part in (window, super().remark()) if part)
-
-    def _prepare(
-        self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]
-    ) -> AttentionResampler:
-        if min(values.shape[-2:]) < 2:
-            raise SizeError(
-                f"AnyUp needs a coarse grid of at least 2x2 cells, not "
-                f"{values.shape[-2]}x{values.shape[-1]}; use a larger input"
-            )
-        return super()._prepare(guidance, values, output_size)

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from explorer.core import Attention, Window
 from explorer.room import tile_bytes
-from explorer.upsamplers.base import LinearResampler, Rows
 from explorer.upsamplers.interpolation import SeparableResampler
+from explorer.upsamplers.resampler import LinearResampler, Rows
 
 BLOCK_BYTES = 48 * 2**20  # attention weights held at once; larger is not faster on a CPU's caches
 SCORE_BYTES = 256 * 2**20  # scores of one fused call, should a device have no fused kernel

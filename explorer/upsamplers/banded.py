@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.costs import LARGE_MAP
 from explorer.room import tile_bytes
 from explorer.upsamplers.layers import ResBlock, RoPE
 
 BAND_BYTES = 48 * 2**20
+LARGE_MAP = 384 * 2**20  # bytes of an encoder's map above which it is made in bands of rows
 
 
 def is_large(batch: int, channels: int, size: tuple[int, int]) -> bool:

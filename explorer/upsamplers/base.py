@@ -4,18 +4,26 @@ pixels.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from explorer.core import Attention, FeatureMap, NoAttentionError, Registry, SizeError
+from explorer.core import FeatureMap, Registry, SizeError
 from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
-from explorer.room import tile_bytes
+from explorer.upsamplers.casting import cast
+from explorer.upsamplers.cost import MethodCost
 from explorer.upsamplers.inputs import check_inputs, compute_dtype
+from explorer.upsamplers.resampler import (
+    LinearResampler,
+    Resampler,
+    Rows,
+    check_projection,
+    project_cells,
+)
+from explorer.upsamplers.saving import save_upsampler
 from explorer.upsamplers.settings import (
     HasParameters,
     constructor_arguments,
@@ -23,173 +31,25 @@ from explorer.upsamplers.settings import (
     settings_digest,
 )
 
+__all__ = [
+    "UPSAMPLERS",
+    "LinearResampler",
+    "Resampler",
+    "Rows",
+    "Upsampler",
+    "check_projection",
+    "project_cells",
+]
+
 UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
-Rows = tuple[int, int] | None
-SAMPLE_BYTES = (
-    256 * 2**20
-)  # upsampled features held at once where single pixels are picked from them
-
-
-def check_projection(weight: Tensor, channels: int) -> None:
-    """Raise SizeError unless ``weight`` is (K, channels)."""
-    if weight.dim() != 2 or weight.shape[1] != channels:
-        raise SizeError(
-            f"a projection of shape {tuple(weight.shape)} does not fit {channels} channels; "
-            f"(K, {channels}) is expected"
-        )
-
-
-def project_cells(values: Tensor, weight: Tensor) -> Tensor:
-    """Apply a (K, C) projection to every cell of ``values`` (B, C, h, w): a 1x1 convolution."""
-    check_projection(weight, values.shape[1])
-    return F.conv2d(values, weight.to(values)[:, :, None, None])
-
-
-class Resampler(ABC):
-    """One image and its features, ready to be read at output resolution.
-
-    Everything slow has happened; the methods here are cheap and repeatable. ``values`` are the
-    coarse features the map acts on (B, C, h, w), on the device where the work is done.
-    """
-
-    values: Tensor
-    output_size: tuple[int, int]
-    slow: ClassVar[bool] = False  # whether one projection costs about as much as all channels
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """(h, w) of the coarse grid."""
-        return self.values.shape[-2], self.values.shape[-1]
-
-    @abstractmethod
-    def features(self, rows: Rows = None) -> Tensor:
-        """Return all channels at output resolution (B, C, H', W'), or only the rows [r0, r1);
-        differentiable.
-        """
-
-    @abstractmethod
-    def project(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return the 1x1 convolution of ``features()`` with ``weight`` (K, C) and ``bias`` (K,):
-        (B, K, H', W').
-        """
-
-    def sample(self, rows: Tensor, cols: Tensor) -> Tensor:
-        """Return all channels at the output pixels (rows[i], cols[i]): (B, N, C).
-
-        ``rows`` and ``cols`` are (N,) int64. Subclasses that need not compute whole rows are far
-        cheaper.
-        """
-        height, width = self.output_size
-        row_bytes = self.values.shape[0] * self.values.shape[1] * width * 4
-        band = max(1, tile_bytes(SAMPLE_BYTES) // row_bytes)
-        out = self.values.new_empty(self.values.shape[0], len(rows), self.values.shape[1])
-        for start in range(0, height, band):
-            stop = min(start + band, height)
-            inside = (rows >= start) & (rows < stop)
-            if inside.any():
-                part = self.features((start, stop))
-                out[:, inside] = part[:, :, rows[inside] - start, cols[inside]].transpose(1, 2)
-        return out
-
-    def attention(self, row: int, col: int, batch: int = 0) -> Attention:
-        """Return what output pixel (row, col) attends to; raises NoAttentionError for methods
-        without attention.
-        """
-        raise NoAttentionError(
-            "this method has no attention; stencil(row, col) gives the weights its linear map puts "
-            "on each cell"
-        )
-
-    def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
-        """Return the (h, w) weights that the linear map puts on each coarse cell for output pixel
-        (row, col).
-        """
-        raise NoAttentionError(
-            "this method is not linear in the features, so no stencil describes it"
-        )
-
-    def pixel(self, row: int, col: int, batch: int = 0) -> Tensor:
-        """Return the (C,) features of one output pixel."""
-        self.check_query(row, col, batch)
-        return self.features((row, row + 1))[batch, :, 0, col]
-
-    def note(self) -> str:
-        """Say, in a few words, what a picture's caption must mention ("" if nothing)."""
-        return ""
-
-    def check_query(self, row: int, col: int, batch: int = 0) -> None:
-        """Raise SizeError unless (row, col) lies on the output grid and ``batch`` exists."""
-        height, width = self.output_size
-        if not (0 <= row < height and 0 <= col < width):
-            raise SizeError(f"the query ({row}, {col}) is outside the {height}x{width} output")
-        if not 0 <= batch < self.values.shape[0]:
-            raise SizeError(
-                f"there is no batch entry {batch}: the batch has {self.values.shape[0]}"
-            )
-
-    def check_rows(self, rows: Rows) -> tuple[int, int]:
-        """Return ``rows`` as a pair, the whole output for None; raise SizeError if they leave
-        it.
-        """
-        height = self.output_size[0]
-        start, stop = (0, height) if rows is None else rows
-        if not 0 <= start < stop <= height:
-            raise SizeError(f"rows {rows} are outside the {height} output rows")
-        return start, stop
-
-    def nbytes(self) -> int:
-        """Return the bytes of the tensors kept by this object (used by the session's budget)."""
-        return sum(t.numel() * t.element_size() for t in _tensors(vars(self)))
-
-
-class LinearResampler(Resampler):
-    """A map that is linear in the features and treats every channel alike, so projecting first is
-    exact.
-
-    A subclass has to write ``apply`` alone, of differentiable operations; everything else follows
-    from it. One that knows its weights overrides ``stencil`` and ``sample``, which is faster.
-    """
-
-    def __init__(self, values: Tensor, output_size: tuple[int, int]):
-        self.values, self.output_size = values, tuple(output_size)
-
-    @abstractmethod
-    def apply(self, values: Tensor, rows: Rows = None) -> Tensor:
-        """Carry ``values`` (B, K, h, w), any K, through the same spatial map: (B, K, H', W') or a
-        band of rows.
-        """
-
-    def features(self, rows: Rows = None) -> Tensor:
-        """Return all channels at output resolution, or only rows [r0, r1)."""
-        return self.apply(self.values, rows)
-
-    def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
-        """Return the (h, w) weights that ``apply`` puts on each cell for output pixel (row, col).
-
-        The map is linear, so they are the pixel's derivatives by the cells: one channel and one row
-        of output are computed.
-        """
-        self.check_query(row, col, batch)
-        with torch.enable_grad():
-            cells = self.values.new_zeros(len(self.values), 1, *self.grid).requires_grad_()
-            pixel = self.apply(cells, (row, row + 1))[batch, 0, 0, col]
-            (weights,) = torch.autograd.grad(pixel, cells)
-        return weights[batch, 0]
-
-    def pixel(self, row: int, col: int, batch: int = 0) -> Tensor:
-        """Return the (C,) features of one output pixel: its stencil times the cells."""
-        return torch.einsum("hw,chw->c", self.stencil(row, col, batch), self.values[batch])
-
-    def project(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Project the cells, then carry K channels; the bias is added last, whatever the rows sum
-        to.
-        """
-        out = self.apply(project_cells(self.values, weight))
-        return out if bias is None else out + bias.to(out)[:, None, None]
 
 
 class Upsampler(nn.Module):
     """Coarse features to output resolution, guided by the image.
+
+    A subclass writes ``name``, ``title`` and ``_prepare``; whatever else others need to know of the
+    method it declares in the attributes below, whose defaults promise nothing. The contract tests
+    read them.
 
     ``linear``: the output is linear in the features. ``convex``: each output pixel is a weighted
     mean of cells (weights non-negative, summing to one). ``space``: "backbone" if outputs live in
@@ -206,11 +66,29 @@ class Upsampler(nn.Module):
     name: ClassVar[str]
     title: ClassVar[str]  # as written in papers
     paper: ClassVar[str] = ""  # arXiv id
+    citation: ClassVar[str] = ""  # a BibTeX entry, see `explorer.bibtex`
+    order: ClassVar[int] = 1000  # place in menus, lowest first; equal ones by name
+
     trained = HasParameters()
     agnostic: ClassVar[bool] = True  # whether one set of weights serves every backbone
-    guided: ClassVar[bool] = True  # whether the image has a say
+    uses_image: ClassVar[bool] = True  # whether the image has a say
+    image_gradients: ClassVar[bool] = True  # whether gradients reach an image that has a say
+    batch_independent: ClassVar[bool] = True  # whether a photo's result is the same in any batch
+    has_attention: ClassVar[bool] = False  # whether its resamplers answer ``attention``
+    adjustable_window: ClassVar[bool] = False  # ... and offer ``with_window``
+    single_stencil: ClassVar[bool] = True  # whether a linear map treats every channel alike
+    half_precision: ClassVar[bool] = False  # whether ``prepare`` is accurate in bfloat16
+    min_grid: ClassVar[int] = 1  # the fewest cells along a side of the coarse grid
+    native_factor: ClassVar[int] = 0  # pixels per cell and axis that it makes whatever the output
+    cost: ClassVar[MethodCost] = MethodCost()
+    # For tests: arguments of a small instance, and second values of arguments that cannot be
+    # guessed (a guess is: the opposite, 8 more, 0.5 more).
+    small_options: ClassVar[Mapping[str, Any]] = {}
+    other_options: ClassVar[Mapping[str, Any]] = {}
+
     linear: bool = True
-    convex: bool = True
+    convex: bool = False
+    window_ratio: float = 0.0  # half-width of an attention window, as a share of the side; 0: none
     space: str = "backbone"
     origin: str = ""
     checkpoint: str = ""
@@ -219,6 +97,13 @@ class Upsampler(nn.Module):
     settings_assumed: bool = False
     stand_in_since: float | None = None  # monotonic: when better weights could not be had
     constructor_arguments: dict[str, Any]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Take ``guided``, as ``uses_image`` was called at first, for the same."""
+        super().__init_subclass__(**options)
+        if "guided" in vars(cls):
+            cls.uses_image = cls.guided
+        cls.guided = cls.uses_image
 
     def __new__(cls, *args: Any, **options: Any) -> Upsampler:
         """Note the constructor's arguments: cache keys and saved weights hold all of them."""
@@ -260,11 +145,19 @@ class Upsampler(nn.Module):
         values = features.data if isinstance(features, FeatureMap) else features
         size = tuple(image.shape[-2:] if output_size is None else map(int, output_size))
         check_inputs(image, values, size)
-        from explorer.upsamplers.casting import cast  # which needs Resampler
-
+        self._check_grid(*values.shape[-2:])
         computed = compute_dtype(self, values)
         guidance = normalise(image.to(computed), self.mean, self.std)
         return cast(self._prepare(guidance, values.to(computed), size), values, computed)
+
+    def _check_grid(self, height: int, width: int) -> None:
+        """Raise SizeError for a coarse grid with fewer than ``min_grid`` cells along a side."""
+        least = self.min_grid
+        if min(height, width) < least:
+            raise SizeError(
+                f"{self.title} needs a coarse grid of at least {least}x{least} cells, not "
+                f"{height}x{width}; use a larger input"
+            )
 
     def _prepare(self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]) -> Resampler:
         """Do ``prepare``'s work on a normalised image and checked shapes; what each method
@@ -326,8 +219,6 @@ class Upsampler(nn.Module):
             WeightsError: the ending is not .safetensors, a card beside the file describes other
                 weights, a setting cannot be written as JSON, or the disk refuses.
         """
-        from explorer.upsamplers.saving import save_upsampler
-
         return save_upsampler(self, Path(path))
 
     @property
@@ -335,16 +226,3 @@ class Upsampler(nn.Module):
         """Where the weights are (cpu for methods without any)."""
         tensor = next(self.parameters(), None)
         return torch.device("cpu") if tensor is None else tensor.device
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    """Collect the tensors in nested attributes of a resampler (modules' own weights are shared,
-    not counted).
-    """
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        return [t for item in value.values() for t in _tensors(item)]
-    if isinstance(value, list | tuple):
-        return [t for item in value for t in _tensors(item)]
-    return []

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from explorer.core import Attention
-from explorer.upsamplers.base import LinearResampler, Resampler, Rows
+from explorer.upsamplers.resampler import LinearResampler, Resampler, Rows
 
 
 class CastResampler(Resampler):
@@ -24,7 +24,8 @@ class CastResampler(Resampler):
 
     def __init__(self, inner: Resampler, values: Tensor):
         self.inner, self.values, self.output_size = inner, values, inner.output_size
-        self.slow = inner.slow
+        self.slow, self.stencil_note = inner.slow, inner.stencil_note
+        self.bilinear_heads = inner.bilinear_heads
 
     def features(self, rows: Rows = None) -> Tensor:
         """Return all channels at output resolution, or only rows [r0, r1)."""

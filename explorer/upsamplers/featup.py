@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from explorer.bibtex import arxiv
 from explorer.core import SizeError
 from explorer.room import tile_bytes
 from explorer.upsamplers.backward import Patch, through_filter, through_maps
@@ -20,6 +21,7 @@ from explorer.upsamplers.base import (
     check_projection,
     project_cells,
 )
+from explorer.upsamplers.cost import MethodCost
 from explorer.upsamplers.interpolation import axis_map, interpolate
 
 KEEP_BYTES = (
@@ -115,6 +117,8 @@ class JBULearnedRange(nn.Module):
 
 class FeatUpResampler(LinearResampler):
     """The four steps on one guidance image; kernels are kept while they are small."""
+
+    stencil_note = "without the channel mixing, the same at every pixel"
 
     def __init__(self, stack: FeatUp, guidance: Tensor, values: Tensor, output_size):
         self.stack, self.values, self.output_size = stack, values, output_size
@@ -251,8 +255,20 @@ class FeatUp(Upsampler):
     name = "featup"
     title = "FeatUp"
     paper = "2403.10516"
+    citation = arxiv(
+        "fu2024featup",
+        "FeatUp: A Model-Agnostic Framework for Features at Any Resolution",
+        "Fu, Stephanie and Hamilton, Mark and Brandt, Laura E. and Feldmann, Axel and "
+        "Zhang, Zhoutong and Freeman, William T.",
+        2024,
+        paper,
+        "International Conference on Learning Representations (ICLR)",
+    )
+    order = 50
     agnostic = False
-    convex = False
+    min_grid = 2
+    native_factor = 16
+    cost = MethodCost(output_pixel=1400, seconds=1.0)
 
     def __init__(self, feat_dim: int = 384, norm: bool = False):
         super().__init__()
@@ -283,11 +299,6 @@ class FeatUp(Upsampler):
                 f"this FeatUp was built for {self.feat_dim} channels, the features have "
                 f"{values.shape[1]}; "
                 "load the weights of that backbone and stage"
-            )
-        if min(values.shape[-2:]) < 2:
-            raise SizeError(
-                f"FeatUp needs a coarse grid of at least 2x2 cells, not "
-                f"{values.shape[-2]}x{values.shape[-1]}; use a larger input"
             )
         if hasattr(self, "channelnorm"):
             values = self.channelnorm(values)

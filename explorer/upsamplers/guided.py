@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from explorer.upsamplers import banded
 from explorer.upsamplers.attention import BLOCK_BYTES, AttentionResampler, window_bounds
 from explorer.upsamplers.base import Upsampler
+from explorer.upsamplers.cost import MethodCost
 from explorer.upsamplers.layers import CrossDecode, RawValueAttention, ResBlock, RoPE, encoder
 
 
@@ -26,7 +27,18 @@ class GuidedAttention(Upsampler):
     pixel by which the learned heads' weights are multiplied before they are made to sum to one.
     """
 
-    window_ratio: float = 0.0
+    has_attention = True
+    half_precision = True  # a large share of its time is convolutions over the whole output
+    convex = True
+    cost = MethodCost(output_pixel=2600, banded_pixel=1600, seconds=1.5)
+    small_options = {"qk_dim": 16}
+    other_options = {
+        "input_dim": 5,
+        "feature_dim": 24,
+        "kernel_size": 3,
+        "num_heads": 8,
+        "bilinear_heads": 1,
+    }
 
     def __init__(
         self,

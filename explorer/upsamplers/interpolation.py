@@ -60,7 +60,7 @@ def axis_map(cells: int, outputs: int, mode: str, like: Tensor, antialias: bool 
 class Interpolation(Upsampler):
     """An interpolation that ignores the image."""
 
-    guided = False
+    uses_image = False
     mode: str
 
     def _prepare(
@@ -75,6 +75,8 @@ class Nearest(Interpolation):
 
     name = "nearest"
     title = "Nearest"
+    order = 10
+    convex = True
     mode = "nearest"
 
 
@@ -84,6 +86,8 @@ class Bilinear(Interpolation):
 
     name = "bilinear"
     title = "Bilinear"
+    order = 20
+    convex = True
     mode = "bilinear"
 
 
@@ -93,5 +97,5 @@ class Bicubic(Interpolation):
 
     name = "bicubic"
     title = "Bicubic"
+    order = 30
     mode = "bicubic"
-    convex = False

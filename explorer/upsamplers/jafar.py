@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from explorer.bibtex import arxiv
 from explorer.core import SizeError
 from explorer.upsamplers import banded
 from explorer.upsamplers.attention import AttentionResampler
@@ -45,6 +46,16 @@ class JAFAR(GuidedAttention):
     name = "jafar"
     title = "JAFAR"
     paper = "2506.11136"
+    citation = arxiv(
+        "couairon2025jafar",
+        "JAFAR: Jack up Any Feature at Any Resolution",
+        "Couairon, Paul and Chambon, Loick and Serrano, Louis and Haugeard, Jean-Emmanuel and "
+        "Cord, Matthieu and Thome, Nicolas",
+        2025,
+        paper,
+        "Advances in Neural Information Processing Systems (NeurIPS)",
+    )
+    order = 60
     agnostic = False
 
     def __init__(

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from explorer.bibtex import entry
 from explorer.room import tile_bytes
 from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Rows, Upsampler
+from explorer.upsamplers.cost import MethodCost
 
 BAND_BYTES = 48 * 2**20
 
@@ -117,6 +119,23 @@ class JointBilateral(Upsampler):
 
     name = "jbu"
     title = "Joint bilateral"
+    citation = entry(
+        "article",
+        "kopf2007joint",
+        {
+            "title": "{Joint Bilateral Upsampling}",
+            "author": "Kopf, Johannes and Cohen, Michael F. and Lischinski, Dani and "
+            "Uyttendaele, Matt",
+            "journal": "ACM Transactions on Graphics",
+            "volume": "26",
+            "number": "3",
+            "pages": "96",
+            "year": "2007",
+        },
+    )
+    order = 40
+    convex = True
+    cost = MethodCost(output_pixel=300)
 
     def __init__(self, radius: int = 2, sigma_spatial: float = 0.8, sigma_range: float = 0.15):
         super().__init__()

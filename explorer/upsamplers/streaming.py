@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.room import tile_bytes
-from explorer.upsamplers.base import Resampler
+from explorer.upsamplers.resampler import Resampler
 from explorer.visit import check_time
 
 BAND_BYTES = 128 * 2**20  # upsampled features held at once

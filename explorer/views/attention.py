@@ -13,7 +13,6 @@ from explorer.core import ExplorerError, NoAttentionError, Panel, Window
 from explorer.image import pixel_to_cell
 from explorer.session import Options, Session
 from explorer.upsamplers.attention import window_bounds
-from explorer.upsamplers.featup import FeatUpResampler
 from explorer.validation import Share, Whole
 from explorer.views import palette
 from explorer.views.base import VIEWS
@@ -142,11 +141,8 @@ def reading(place: Place) -> Reading:
         seen = resampler.attention(*place.query)
     except NoAttentionError:
         weights = resampler.stencil(*place.query)
-        notes = ["effective stencil"]
-        if isinstance(resampler, FeatUpResampler):
-            notes.append("without the channel mixing, the same at every pixel")
-        notes.append(resampler.note())
-        return Reading(weights.float().cpu().numpy(), None, tuple(notes))
+        notes = ("effective stencil", resampler.stencil_note, resampler.note())
+        return Reading(weights.float().cpu().numpy(), None, notes)
     heads = len(seen.heads)
     if setting.head == MEAN:
         weights, which = seen.weights, f"mean of {heads} heads"

@@ -15,7 +15,6 @@ from explorer.core import ExplorerError, Panel
 from explorer.image import Photo
 from explorer.session import Options, Session
 from explorer.upsamplers import LinearResampler, Resampler, Upsampler
-from explorer.upsamplers.anyup import AnyUp
 from explorer.views.base import View, error_panel, method_title, photo_panel
 
 M = TypeVar("M")
@@ -61,9 +60,9 @@ class Place:
         return method_title(self.method)
 
     def windowed(self, ratio: float | None) -> Resampler:
-        """Return the resampler, AnyUp's with windows of half-width ``ratio`` if one is given."""
+        """Return the resampler, an adjustable window of half-width ``ratio`` if one is given."""
         made, own = self.resampler, self.upsampler
-        if ratio is None or not isinstance(own, AnyUp) or ratio == own.window_ratio:
+        if ratio is None or not own.adjustable_window or ratio == own.window_ratio:
             return made
         seen = f"window ±{ratio:g}" if ratio > 0 else "no window"
         trained = f"±{own.window_ratio:g}" if own.window_ratio > 0 else "none"

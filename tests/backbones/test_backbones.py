@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from explorer.backbones import BACKBONES, is_embedded, load_backbone, statistics
 from explorer.backbones.cnn import STAGES, match_by_order, packaged_weights
+from explorer.backbones.timm_model import is_timm_name
 from explorer.core import ExplorerError, SizeError, UnknownNameError, WeightsError
 from explorer.image import normalise, open_photo
 from explorer.session import Options, Session
@@ -18,6 +19,7 @@ from explorer.views import VIEWS
 
 ROOT = Path(__file__).parents[2]
 
+PRESETS = [name for name in BACKBONES if not is_embedded(name) and is_timm_name(name)]
 WIDTHS = {"blocks.5": 192, "blocks.4": 112, "multi": 624}
 
 
@@ -85,7 +87,7 @@ def test_vit_features_are_the_normed_patch_tokens():
     assert torch.allclose(backbone.extract(image).data, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in BACKBONES if not is_embedded(n)])
+@pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_timm_models_whose_statistics_are_known(name):
     assert timm.is_model(name.split(".")[0]), name
     assert name in timm.list_pretrained(name.split(".")[0] + ".*")

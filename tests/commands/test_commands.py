@@ -37,7 +37,7 @@ def test_several_views_of_a_query(photo, tmp_path):
 @pytest.mark.parametrize(
     "more, words",
     [
-        (["--upsamplers", "lanczos"], "bilinear"),
+        (["--upsamplers", "no_such_method"], "bilinear"),
         (["--backbones", "alexnet9000"], "alexnet9000"),
         (["--query", "1"], "--query"),
         (["--views", "tarot", "--query", "1,2"], "pca"),

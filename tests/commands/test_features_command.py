@@ -182,7 +182,7 @@ def test_what_float16_cannot_hold_leaves_no_file(photo, tmp_path, capsys):
 @pytest.mark.parametrize(
     "more, words",
     [
-        (["--upsampler", "lanczos"], "bilinear"),
+        (["--upsampler", "no_such_method"], "bilinear"),
         (["--backbone", "alexnet9000"], "alexnet9000"),
         (["--output-size", "5"], "output size"),
         (["--project", "pca:0"], "pca:K"),

@@ -234,7 +234,7 @@ def test_other_versions_are_said(originals, photo, tmp_path, monkeypatch, capsys
         ({"backbones": "efficientnet_lite0"}, "backbones"),
         ({"backbones": ["alexnet9000"]}, "alexnet9000"),
         ({"upsamplers": []}, "upsamplers"),
-        ({"upsamplers": ["lanczos"]}, "lanczos"),
+        ({"upsamplers": ["no_such_method"]}, "no_such_method"),
         ({"input_size": "large"}, "input size"),
         ({"output_size": 10**9}, "output size"),
         ({"query": [1]}, "query"),

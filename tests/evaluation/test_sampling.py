@@ -20,7 +20,7 @@ def resampler(name, channels=12, size=(35, 51), grid=(5, 7), batch=2):
 
 @pytest.mark.parametrize("name", UPSAMPLERS.names())
 def test_sampled_pixels_are_those_of_the_full_map(name, monkeypatch):
-    monkeypatch.setattr("explorer.upsamplers.base.SAMPLE_BYTES", 2 * 12 * 51 * 4 * 10)
+    monkeypatch.setattr("explorer.upsamplers.resampler.SAMPLE_BYTES", 2 * 12 * 51 * 4 * 10)
     monkeypatch.setattr("explorer.upsamplers.attention.BLOCK_BYTES", 2 * 4 * 35 * 4 * 7)
     made = resampler(name)
     draw = torch.Generator().manual_seed(1)

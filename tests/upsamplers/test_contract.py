@@ -7,21 +7,36 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from explorer import precision
+from explorer.citations import cite
 from explorer.core import ExplorerError, FeatureMap, NoAttentionError, SizeError, UnknownNameError
+from explorer.costs import gpu_seconds, upsampling_bytes
 from explorer.upsamplers import UPSAMPLERS, LinearResampler
 from explorer.upsamplers.jbu import JointBilateral
 
-SMALL = {"anyup": {"qk_dim": 16}, "jafar": {"qk_dim": 16}}
 NAMES = UPSAMPLERS.names()
-LINEAR = [name for name in NAMES if UPSAMPLERS.get(name).linear]
+
+
+def declaring(**facts):
+    """The methods whose classes declare all of these."""
+    kinds = {name: UPSAMPLERS.get(name) for name in NAMES}
+    return [n for n in NAMES if all(getattr(kinds[n], k) == v for k, v in facts.items())]
+
+
+LINEAR = declaring(linear=True, single_stencil=True)  # one stencil per pixel says everything
 SIZES = [((48, 40), None), ((50, 38), (33, 71)), ((48, 64), (31, 47)), ((64, 48), (96, 72))]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
+def small(name, channels=8):
+    """Constructor arguments of a cheap instance."""
+    kind = UPSAMPLERS.get(name)
+    return kind.options_for(channels) | dict(kind.small_options)
+
+
 def build(name, channels=7, seed=0):
     torch.manual_seed(seed)
-    kind = UPSAMPLERS.get(name)
-    method = kind(**(kind.options_for(channels) | SMALL.get(name, {}))).eval()
+    method = UPSAMPLERS.get(name)(**small(name, channels)).eval()
     for parameter in method.parameters():  # zero-initialised parts would hide mistakes
         if parameter.dim() > 0:
             parameter.data.add_(torch.randn_like(parameter) * 0.1)
@@ -77,10 +92,9 @@ def test_any_float_type_goes_in_and_the_features_type_comes_out(name, dtype, mod
     computed = module_dtype if method.trained else torch.promote_types(dtype, torch.float32)
     error = (found.double() - reference.double()).abs().max()
     assert error < max(TOLERANCE[computed], 0.03 if dtype.itemsize == 2 else 0)
-    weights = resampler.stencil(3, 4)
-    if method.convex:
+    if name in LINEAR and method.convex:
         sums = 1e-5 if computed.itemsize > 2 else 1e-2
-        assert abs(weights.sum().item() - 1) < sums
+        assert abs(resampler.stencil(3, 4).sum().item() - 1) < sums
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,32 +148,28 @@ def test_a_method_need_not_declare_that_it_is_trained():
     assert not JointBilateral.trained and not JointBilateral().trained
 
 
-def constructor_changes():
-    """One changed value for every constructor argument of every method."""
-    other = {bool: lambda v: not v, int: lambda v: v + 8, float: lambda v: v + 0.5}
+GUESSES = {bool: lambda v: not v, int: lambda v: v + 8, float: lambda v: v + 0.5}
+
+
+def constructor_arguments():
+    """Every constructor argument of every method."""
     for name in NAMES:
-        kind = UPSAMPLERS.get(name)
-        base = kind.options_for(8) | SMALL.get(name, {})
-        for argument, parameter in list(inspect.signature(kind.__init__).parameters.items())[1:]:
-            value = base.get(argument, parameter.default)
-            if argument in ("input_dim", "kernel_size", "kernel_size_lfu"):
-                yield name, argument, value + 2
-            elif argument in ("num_heads", "bilinear_heads"):
-                yield name, argument, value * 2 or 1
-            elif argument in ("lfu_dim", "feature_dim"):
-                yield name, argument, 24
-            elif argument == "feature_layer":
-                yield name, argument, "paper"
-            elif argument == "window_ratio":
-                yield name, argument, 0.3
-            else:
-                yield name, argument, other[type(value)](value)
+        _, *arguments = inspect.signature(UPSAMPLERS.get(name).__init__).parameters.values()
+        yield from ((name, argument.name, argument.default) for argument in arguments)
 
 
-@pytest.mark.parametrize("name, argument, value", list(constructor_changes()))
-def test_every_constructor_argument_changes_the_settings(name, argument, value):
-    kind = UPSAMPLERS.get(name)
-    options = kind.options_for(8) | SMALL.get(name, {})
+def another_value(kind, argument, value):
+    """A valid value that is not this one, as the class declares or by its type."""
+    if argument in kind.other_options:
+        return kind.other_options[argument]
+    assert type(value) in GUESSES, f"{kind.__name__}.other_options lacks another {argument}"
+    return GUESSES[type(value)](value)
+
+
+@pytest.mark.parametrize("name, argument, default", list(constructor_arguments()))
+def test_every_constructor_argument_changes_the_settings(name, argument, default):
+    kind, options = UPSAMPLERS.get(name), small(name)
+    value = another_value(kind, argument, options.get(argument, default))
     base, changed = kind(**options), kind(**(options | {argument: value}))
     assert base.settings_digest == kind(**options).settings_digest
     assert changed.settings_digest != base.settings_digest
@@ -272,7 +282,7 @@ def test_a_resampler_with_nothing_but_apply_answers_everything():
     assert made.nbytes() == features.nbytes
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if UPSAMPLERS.get(n).convex])
+@pytest.mark.parametrize("name", declaring(convex=True))
 def test_convex_methods_stay_within_the_cells(name):
     image, features = inputs()
     found = build(name)(image, features, (60, 44)).flatten(2)
@@ -289,13 +299,21 @@ def test_gradients_reach_features_and_image(name):
     resampler = method.prepare(image, features, (48, 40))
     resampler.project(torch.randn(2, 7)).square().sum().backward()
     assert features.grad.isfinite().all() and features.grad.abs().sum() > 0
-    if UPSAMPLERS.get(name).guided:
-        assert image.grad.abs().sum() > 0
-    else:
-        assert image.grad is None
+    assert (image.grad is not None and bool(image.grad.abs().sum() > 0)) == (
+        method.uses_image and method.image_gradients
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_the_image_has_a_say_where_that_is_declared(name):
+    method = build(name)
+    image, features = inputs()
+    changed = method(1 - image, features, (48, 40))
+    assert torch.equal(changed, method(image, features, (48, 40))) != method.uses_image
+
+
+@pytest.mark.parametrize("name", declaring(batch_independent=True))
 def test_batches_do_not_mix(name):
     method = build(name)
     image, features = inputs()
@@ -307,8 +325,9 @@ def test_batches_do_not_mix(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_attention_or_one_sentence(name):
-    resampler = build(name).prepare(*inputs(), (48, 40))
-    if name in ("anyup", "jafar"):
+    method = build(name)
+    resampler = method.prepare(*inputs(), (48, 40))
+    if method.has_attention:
         found = resampler.attention(11, 9, 1)
         assert abs(found.weights.sum().item() - 1) < 1e-5
         assert torch.allclose(found.heads.mean(0), found.weights)
@@ -318,8 +337,20 @@ def test_attention_or_one_sentence(name):
             resampler.attention(11, 9)
     with pytest.raises((SizeError, NoAttentionError)):
         resampler.attention(48, 0)
-    with pytest.raises(SizeError):
+    with pytest.raises(SizeError if name in LINEAR else NoAttentionError):
         resampler.stencil(0, 40)
+
+
+@pytest.mark.parametrize("name", declaring(adjustable_window=True))
+def test_a_window_can_be_set_afterwards(name):
+    method = build(name)
+    resampler = method.prepare(*inputs(), (48, 40))
+    narrow = resampler.with_window(0.01, "set here")
+    assert narrow.note() == "set here" and method.window_ratio != 0.01
+    seen = [(made.attention(11, 9).weights > 0).sum() for made in (narrow, resampler)]
+    assert seen[0] < seen[1]
+    whole = resampler.with_window(method.window_ratio, "as it was")
+    assert torch.equal(whole.features(), resampler.features())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -335,17 +366,54 @@ def test_shapes_that_do_not_belong_together(name):
         method.prepare(image, features).project(torch.randn(3, 8))
 
 
-@pytest.mark.parametrize("name, options", [("jafar", {"v_dim": 9}), ("featup", {"feat_dim": 9})])
-def test_methods_built_for_another_width_say_so(name, options):
-    method = UPSAMPLERS.create(name, **options)
-    with pytest.raises(SizeError, match="9 channels"):
-        method(*inputs())
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_methods_take_any_width_or_say_for_which_they_were_built(name):
+    method = build(name, channels=9)
+    if method.agnostic:
+        assert method(*inputs()).shape == (2, 7, 48, 40)
+    else:
+        with pytest.raises(SizeError, match="9 channels"):
+            method(*inputs())
 
 
-@pytest.mark.parametrize("name", ["anyup", "featup"])
-def test_a_grid_side_of_one_is_a_clear_error(name):
-    with pytest.raises(SizeError, match="2x2"):
-        build(name)(*inputs(grid=(1, 4)))
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_the_smallest_grid_works_and_a_smaller_one_is_a_clear_error(name):
+    method = build(name)
+    least = method.min_grid
+    for grid in ((least, 5), (6, least)):
+        found = method(*inputs(grid=grid))
+        assert found.shape == (2, 7, 48, 40) and found.isfinite().all()
+    if least > 1:
+        with pytest.raises(SizeError, match=f"at least {least}x{least}"):
+            method(*inputs(grid=(least - 1, 4)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cost_grows_with_the_output(name):
+    small, large = (upsampling_bytes(name, 7, (6, 5), (side, side)) for side in (512, 1024))
+    assert small < large and gpu_seconds(1, [name], 448, 4000) > gpu_seconds(1, [], 448, 4000)
+    assert small == upsampling_bytes(UPSAMPLERS.get(name), 7, (6, 5), (512, 512))
+
+
+@pytest.mark.parametrize("name", declaring(half_precision=True))
+@torch.no_grad()
+def test_half_precision_of_encoders_stays_close(name):
+    method = build(name)
+    image, features = inputs()
+    exact = method(image, features, (48, 40))
+    half = precision.prepare(method, image, features, (48, 40), precision.HALF).features()
+    assert torch.cosine_similarity(exact, half, dim=1).mean() > 0.99
+    assert half.dtype == torch.float32 and not torch.equal(exact, half)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_citation_is_bibtex_and_found_by_the_methods_name(name):
+    kind = UPSAMPLERS.get(name)
+    entry = f"{kind.citation}\n\n" if kind.citation else ""
+    assert cite(name) == cite(f"{kind.title} (trained here)") == entry
+    assert kind.paper in kind.citation or not kind.citation
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
@@ -513,7 +581,7 @@ def test_featup_with_norm_lives_in_its_own_space():
 
 def test_unknown_and_duplicate_names():
     with pytest.raises(UnknownNameError, match="anyup.*") as caught:
-        UPSAMPLERS.create("lanczos")
+        UPSAMPLERS.create("no_such_method")
     assert "bilinear" in str(caught.value)
     with pytest.raises(ExplorerError, match="twice"):
         UPSAMPLERS.register("bilinear")

@@ -10,7 +10,6 @@ from explorer.image import open_photo
 from explorer.session import Session
 from explorer.upsamplers import UPSAMPLERS, Resampler, Upsampler
 
-SMALL = {"anyup": {"qk_dim": 16}, "jafar": {"qk_dim": 16}}
 METHODS = tuple(UPSAMPLERS.names())
 CHANNELS = 7
 
@@ -36,7 +35,7 @@ class Twisted(Upsampler):
     """Bilinear, then squared: not linear, no attention."""
 
     name, title = "twisted", "Twisted"
-    linear = convex = False
+    linear = False
     space = "normalised"
 
     def _prepare(self, guidance, values, output_size):
@@ -71,7 +70,7 @@ class TinySession(Session):
         if name not in self.made:
             kind = Twisted if name == "twisted" else UPSAMPLERS.get(name)
             torch.manual_seed(1)
-            method = kind(**(kind.options_for(CHANNELS) | SMALL.get(name, {}))).eval()
+            method = kind(**(kind.options_for(CHANNELS) | dict(kind.small_options))).eval()
             for parameter in method.parameters():  # zero-initialised parts would hide mistakes
                 if parameter.dim() > 0:
                     parameter.data.add_(torch.randn_like(parameter) * 0.1)

@@ -28,7 +28,7 @@ def bench(args: argparse.Namespace) -> list[bool]:
 
     from explorer.image import fit_size, open_photo
     from explorer.options import Options
-    from explorer.precision import HALF, HALVED, prepare
+    from explorer.precision import HALF, prepare
     from explorer.session import Session
     from explorer.upsamplers import UPSAMPLERS
 
@@ -65,7 +65,7 @@ def bench(args: argparse.Namespace) -> list[bool]:
         note = f"{method.checkpoint}; CPU s: " + ", ".join(
             f"{kind} {seconds:.1f}" for kind, seconds in spent.items()
         )
-        if name in HALVED:
+        if method.half_precision:
             print(row(name, "encoders", made["exact"], made["encoders"]))
             found = cosines(made["exact"], made["encoders"]).mean().item()
             met.append(found >= LEAST_COSINE)

@@ -6,7 +6,17 @@ import shutil
 
 import numpy as np
 import pytest
-from documents import DOCUMENTS, ROOT, blocks, commands, lines, mentioned, starts
+from documents import (
+    DOCUMENTS,
+    LONGEST_CELL,
+    ROOT,
+    blocks,
+    cells,
+    commands,
+    lines,
+    mentioned,
+    starts,
+)
 from PIL import Image
 
 from explorer.__main__ import build_parser, main
@@ -47,6 +57,15 @@ def test_the_table_of_shipped_weights_repeats_their_cards(row):
     assert row[8] == pair("{:.3f}", "ceiling")
     assert row[9] == pair("{:.0%}", "share_of_gap")
     assert row[10].startswith(f"{100 * found['labels']:.1f} %")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_no_cell_of_a_table_is_a_wall(document):
+    assert [cell for cell in cells(document) if len(cell) > LONGEST_CELL] == []
+
+
+def test_cells_are_found():
+    assert sum(len(cells(document)) for document in DOCUMENTS) > 1000
 
 
 def filled(words):

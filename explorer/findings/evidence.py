@@ -105,14 +105,14 @@ def reconstruction_passages(found: Known, pairs: Iterable[tuple[str, str]]) -> l
 
 def gains_row(name: str, backbone: str, gains: Sequence[float], photos: int) -> tuple[str, ...]:
     """Return a row of ``gains_passages``."""
-    return (name, backbone, *(f"{gain:+.4f}" for gain in gains), str(photos))
+    return (f"{name} on {backbone}", *(f"{gain:+.4f}" for gain in gains), str(photos))
 
 
 def gains_passages(rows: Sequence[tuple[str, ...]]) -> list[Passage]:
     """Return a sentence and a table of gains in reconstruction, nothing without rows."""
     if not rows:
         return []
-    head = ("", "backbone", *(f"x{factor}" for factor in FACTORS), "photos")
+    head = ("", *(f"x{factor}" for factor in FACTORS), "photos")
     return [Words(GAINS), Grid(head, tuple(rows), numbers=True)]
 
 
@@ -133,7 +133,8 @@ def comparison_passages(found: Known, methods: tuple[str, ...]) -> list[Passage]
         (where, photos, *(cells.get(title, "-") for title in titles))
         for where, photos, cells in lines
     )
-    return [Words(REPORTS), Grid(("", "photos", *titles), rows, numbers=True)]
+    widths = (38, 6, *[56 // len(titles)] * len(titles))
+    return [Words(REPORTS), Grid(("", "photos", *titles), rows, widths=widths)]
 
 
 def leader_passages(found: Known) -> list[Passage]:
@@ -156,8 +157,8 @@ def leader_passages(found: Known) -> list[Passage]:
         lines.append((_where(report, table, column), of, str(len(ranked)), *shown))
     if not lines:
         return []
-    head = ("", "photos", "rows compared", "first", "second")
-    return [Words(REPORTS), Grid(head, tuple(lines), numbers=True)]
+    head = ("", "photos", "rows", "first", "second")
+    return [Words(REPORTS), Grid(head, tuple(lines), widths=(38, 6, 8, 24, 24))]
 
 
 def seconds(found: Known, method: str) -> dict[str, float]:

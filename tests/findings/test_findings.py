@@ -162,7 +162,7 @@ def test_without_measurements_nothing_is_claimed():
 def test_numbers_and_verdicts_follow_the_cards():
     anyup, jafar = card("anyup", "any", (0.01, 0.02)), card("jafar", "lite9", (0.03, 0.04), 80)
     text = text_of(claims_passages(Known((anyup, jafar))))
-    assert "| JAFAR (`jafar_here`) | lite9 | +0.0300 | +0.0400 | 80 |" in text
+    assert "| JAFAR (`jafar_here`) on lite9 | +0.0300 | +0.0400 | 80 |" in text
     assert "JAFAR reconstructs lite9 better at both factors" in text
     assert "True from 2 backbones on." in text
     better = card("anyup", "any", (0.05, 0.06), size=6_500_000)
@@ -172,8 +172,8 @@ def test_numbers_and_verdicts_follow_the_cards():
     mixed = text_of(claims_passages(Known((card("anyup", "any", (0.02, 0.06)), jafar))))
     assert "JAFAR reconstructs lite9 better at x2 only" in mixed
     guide = text_of(guide_passages(Known((anyup, jafar))))
-    assert "| Joint bilateral | lite9 | +0.0125 | -0.0100 | 80 |" in guide
-    assert guide.count("| Joint bilateral |") == 1
+    assert "| Joint bilateral on lite9 | +0.0125 | -0.0100 | 80 |" in guide
+    assert guide.count("Joint bilateral on lite9") == 1
     assert "a backbone it never saw" in guide
     seen = anyup | {"trained_on": ["lite9"]}
     assert "a backbone it never saw" not in text_of(guide_passages(Known((seen,))))

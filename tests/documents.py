@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 EXPLORER = ["-m", "explorer"]
+LONGEST_CELL = 300  # characters of a table's cell; more belongs below the table
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -58,3 +59,10 @@ def mentioned(document: Path) -> list[list[str]]:
     text = re.sub(r"```.*?```", "", document.read_text("utf-8"), flags=re.DOTALL)
     found = re.findall(r"`python -m explorer ([^`]+)`", text)
     return [shlex.split(words) for words in found]
+
+
+def cells(document: Path) -> list[str]:
+    """Return every cell of every table."""
+    text = re.sub(r"```.*?```", "", document.read_text("utf-8"), flags=re.DOTALL)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [cell.strip() for row in rows for cell in re.split(r"(?<!\\)\|", row.strip("| "))]

@@ -6,11 +6,22 @@ import shutil
 
 import numpy as np
 import pytest
-from documents import DOCUMENTS, ROOT, blocks, commands, lines, mentioned, starts
+from documents import (
+    DOCUMENTS,
+    LONGEST_CELL,
+    ROOT,
+    blocks,
+    cells,
+    commands,
+    lines,
+    mentioned,
+    starts,
+)
 from PIL import Image
 
 from explorer.__main__ import build_parser, main
 from explorer.figure import read_recipe
+from explorer.findings import glance_passages, known
 from explorer.training.recipe import PUBLISHED
 
 README, DOCS = DOCUMENTS[0], DOCUMENTS[1:]
@@ -47,6 +58,86 @@ def test_the_table_of_shipped_weights_repeats_their_cards(row):
     assert row[8] == pair("{:.3f}", "ceiling")
     assert row[9] == pair("{:.0%}", "share_of_gap")
     assert row[10].startswith(f"{100 * found['labels']:.1f} %")
+
+
+PROBED = {
+    "own": "a probe of each method's own",
+    "shared": "one probe trained on bilinear features and shared",
+}
+MEASURED = {  # a column's name in evaluation.md: the heading of its table in claims.md
+    "own": "segmentation on nyuv2_train, own",
+    "shared": "segmentation on nyuv2_train, shared",
+    "CamVid": "segmentation on camvid, shared",
+    "NYU-13, own": "segmentation on nyuv2_train, own",
+    "NYU-13, shared": "segmentation on nyuv2_train, shared",
+    "CamVid, shared": "segmentation on camvid, shared",
+    "depth, shared": "depth on nyuv2_train, shared",
+    "normals, own": "normals on replica_office0, own",
+    "normals, shared": "normals on replica_office0, shared",
+    "reconstruction": "reconstruction on nyuv2_train",
+}
+TITLES = ("Bilinear", "JAFAR", "AnyUp", "FeatUp", "Joint bilateral")
+METHODS = {title.capitalize(): title for title in TITLES}
+
+
+def as_reported(column, method):
+    """Return a cell of evaluation.md as the reports of one backbone have it."""
+    lite, _, rest = column.partition(", ")
+    lite, name = (lite, rest) if lite.startswith("Lite") else ("Lite0", column)
+    task, _, probe = MEASURED[name].partition(", ")
+    heading = f"{task}, {PROBED[probe]}" if probe else task
+    passages = glance_passages(known())
+    at = next(n for n, p in enumerate(passages) if getattr(p, "text", "").lower() == heading)
+    grid = passages[at + 1]
+    row = next(row for row in grid.rows if row[0] == method)
+    cells = [cell for head, cell in zip(grid.head, row, strict=True) if lite in head]
+    return " / ".join(cells[:1] if task.startswith("normals") else cells).replace("+0.0)", "0.0)")
+
+
+def test_the_tables_of_the_evaluation_page_repeat_the_reports(monkeypatch):
+    monkeypatch.delenv("EXPLORER_RESULTS", raising=False)
+    text = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", BY_NAME["evaluation"].read_text("utf-8"))
+    head, seen = [], 0
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| |"):
+            head = cells
+        elif cells[0].strip("*").capitalize() in METHODS:
+            method = METHODS[cells[0].strip("*").capitalize()]
+            assert cells[1:] == [as_reported(column, method) for column in head[1:]], line
+            seen += 1
+    assert seen == 14
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_no_cell_of_a_table_is_a_wall(document):
+    assert [cell for cell in cells(document) if len(cell) > LONGEST_CELL] == []
+
+
+def test_cells_are_found():
+    assert sum(len(cells(document)) for document in DOCUMENTS) > 1000
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_every_file_that_is_named_exists(document):
+    roots = "app.py|assets|checkpoints|docs|explorer|tests"
+    for named in re.findall(rf"`((?:{roots})(?:/[\w./]*)?)`", document.read_text("utf-8")):
+        assert (ROOT / named).exists(), named
+
+
+def anchors(document):
+    """The addresses of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_links_between_pages_lead_somewhere(document):
+    for link in re.findall(r"\]\(((?!https?:)[^)\s]+)\)", document.read_text("utf-8")):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
 
 
 def filled(words):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,42 +11,43 @@ from explorer.findings.evidence import (
     FACTORS,
     NOT_YET,
     Known,
-    lines,
-    reconstruction_text,
-    report_texts,
+    comparison_passages,
+    reconstruction_passages,
     seconds,
     title_of,
 )
-from explorer.findings.passages import Grid, Heading, Passage, Words
+from explorer.findings.passages import Fold, Grid, Heading, Passage, Words
 from explorer.findings.published import (
     ANYUP,
     JAFAR,
     TRAINING_MEMORY,
     WINDOW,
-    Source,
     across_papers,
     like_for_like,
 )
+from explorer.findings.tables import linked, margins_text, score_grid
+from explorer.findings.verdicts import memory_verdict, reconstruction_verdict, window_verdict
 from explorer.room import GIB
 
 INTRO = (
-    "Claims about AnyUp and JAFAR that circulate, against what the papers report and what was "
-    "measured here. Numbers of this project are read from the cards of its weights and from the "
-    "reports in `docs/results/`; a line that has none says so."
+    "Claims about AnyUp and JAFAR that circulate, and what the evidence says. What the papers "
+    "report and what was measured here stands below, claim by claim. Numbers of this project are "
+    "read from the cards of its weights and from the reports in `docs/results/`."
 )
+HERE = "Measured here: "
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, what papers say about it, what was measured here, a verdict.
+    """A claim, a verdict, what papers say about it, what was measured here.
 
-    ``here`` is None if there is no measurement yet, "" if none could say anything.
+    ``here`` is None if there is no measurement yet, empty if none could say anything.
     """
 
     text: str
-    published: str
-    here: str | None
     verdict: str
+    published: Sequence[Passage]
+    here: Sequence[Passage] | None
 
 
 def claims(found: Known) -> list[Claim]:
@@ -64,144 +65,132 @@ def claims(found: Known) -> list[Claim]:
 
 
 def claims_passages(found: Known) -> list[Passage]:
-    """Return the table claim / evidence / verdict."""
-    rows = tuple((claim.text, _evidence(claim), claim.verdict) for claim in claims(found))
-    grid = Grid(("claim", "evidence", "verdict"), rows, widths=(22, 50, 28))
-    return [Heading("Claims"), Words(INTRO), grid]
-
-
-def linked(source: Source) -> str:
-    """Return a source as a link."""
-    return f"[{source.name}]({source.url})"
-
-
-def cited(source: Source) -> str:
-    """Return a source as a link with its arXiv id."""
-    return f"[{source.name}, arXiv {source.arxiv}]({source.url})"
-
-
-def margins_text(margins: dict[str, float]) -> str:
-    """Return margins as "COCO-Stuff +0.34, ..."."""
-    return ", ".join(f"{head} {value:+.2f}" for head, value in margins.items())
+    """Return the table claim / verdict, and the evidence of each claim behind its own title."""
+    made = claims(found)
+    rows = tuple((claim.text, claim.verdict) for claim in made)
+    return [
+        Heading("Claims"),
+        Words(INTRO),
+        Grid(("claim", "verdict"), rows, widths=(45, 55)),
+        Heading("Evidence", 3),
+        *(Fold(claim.text, _evidence(claim)) for claim in made),
+    ]
 
 
 def _popular() -> Claim:
     gains = {head: value for head, value in across_papers().items() if value > 0}
+    rows = tuple(
+        (name, *(f"{value:+.2f}" for value in margins.values()))
+        for name, margins in (
+            ("AnyUp's paper minus JAFAR's paper", across_papers()),
+            ("both from AnyUp's paper", like_for_like()),
+        )
+    )
     return Claim(
         f"AnyUp beats JAFAR by {' and '.join(f'{v:+.2f} on {h}' for h, v in gains.items())} mIoU.",
-        f"These margins set AnyUp's column of {linked(ANYUP)} against JAFAR's of {linked(JAFAR)}, "
-        "whose probes were trained with another schedule. Within AnyUp's paper, AnyUp minus JAFAR "
-        f"is {margins_text(like_for_like())}.",
-        "",
         "Wrong comparison: columns of two papers. Like for like the margins are under half a "
         "point, and their sign changes with the dataset.",
+        [
+            Words(
+                "These margins set AnyUp's column of one paper against JAFAR's of another, whose "
+                "probes were trained with another schedule."
+            ),
+            Words(f"AnyUp minus JAFAR in mIoU, from {linked(ANYUP)} and {linked(JAFAR)}:"),
+            Grid(("", *like_for_like()), rows, numbers=True),
+        ],
+        (),
     )
 
 
 def _window(found: Known) -> Claim:
-    texts = []
-    for score in WINDOW.scores:
-        own, without = (WINDOW.value(name, score.head) for name in WINDOW.rows)
-        texts.append(f"{score.head} {score.show(own)} with it, {score.show(without)} without")
     here, verdict = None, NOT_YET
     if found.window is not None:
         rows = {row["window"]: row for row in found.window["rows"]}
-        names = {OWN_WINDOW: "with it", NO_WINDOW: "without"}
-        measured = "; ".join(
-            f"{words} {rows[name]['gain_x2']:+.4f} / {rows[name]['gain_x4']:+.4f} and "
-            f"{rows[name]['labels']:.1%}"
-            for name, words in names.items()
+        names = {OWN_WINDOW: "with its window", NO_WINDOW: "without", BILINEAR: "bilinear"}
+        measured = (
+            (name, *(f"{rows[key][f'gain_x{f}']:+.4f}" for f in FACTORS), _kept(rows[key]))
+            for key, name in names.items()
         )
-        here = (
-            f"{found.window['checkpoint']} on {found.window['backbone']}, "
-            f"{found.window['photos']} photos, cosine over bilinear at x2 / x4 and labels kept "
-            f"({found.window['labelled_photos']} labelled photos): {measured}; bilinear keeps "
-            f"{rows[BILINEAR]['labels']:.1%}."
-        )
-        verdict = _window_verdict(rows)
+        here = [
+            Words(
+                f"{HERE}`{found.window['checkpoint']}` on {found.window['backbone']}: cosine minus "
+                f"bilinear's ({found.window['photos']} photos) and labels kept "
+                f"({found.window['labelled_photos']} labelled photos)."
+            ),
+            Grid(("", "x2", "x4", "labels kept"), tuple(measured), numbers=True),
+        ]
+        verdict = window_verdict(rows)
     return Claim(
         "AnyUp's window keeps pixels from attending to far, irrelevant cells.",
-        f"Ablation in {linked(ANYUP)}: {'; '.join(texts)}.",
-        here,
         f"Published: depth gets better with it, segmentation hardly changes. {verdict}",
+        [Words(f"Ablation in {linked(ANYUP)}:"), score_grid(WINDOW)],
+        here,
     )
 
 
-def _window_verdict(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    own, without = rows[OWN_WINDOW], rows[NO_WINDOW]
-    keys = ("gain_x2", "gain_x4", "labels")
-    better = [own[key] > without[key] for key in keys]
-    if all(better):
-        return "Here the same weights lose on all three counts without it; they were trained in it."
-    if not any(better):
-        return "Here the same weights gain on all three counts without it."
-    return "Here it depends on what is asked; the weights were trained in it."
+def _kept(row: Mapping[str, Any]) -> str:
+    return f"{row['labels']:.1%}"
 
 
 def _position() -> Claim:
     return Claim(
         "JAFAR's position encoding is the stronger one.",
-        "Both published implementations use the same rotary encoding: learned frequencies for "
-        "coordinates from 0 to 1, applied to the image encoder's output.",
-        "one class serves both methods in this project, which reproduces both published modules; "
-        "a test checks it.",
         "Wrong: the encodings are the same.",
+        [
+            Words(
+                "Both published implementations use the same rotary encoding: learned frequencies "
+                "for coordinates from 0 to 1, applied to the image encoder's output."
+            )
+        ],
+        [
+            Words(
+                "In this project one class serves both methods and reproduces both published "
+                "modules; a test checks it."
+            )
+        ],
     )
 
 
 def _fusion() -> Claim:
     return Claim(
         "JAFAR's feature modulation (SFT) fuses semantics better than concatenation.",
-        f"{linked(JAFAR)}: yes. {linked(ANYUP)}: no difference.",
-        None,
         "Open: the papers disagree. " + NOT_YET,
+        [Words(f"{linked(JAFAR)}: yes. {linked(ANYUP)}: no difference.")],
+        None,
     )
 
 
 def _training(found: Known) -> Claim:
     heads = [score.head for score in TRAINING_MEMORY.scores]
-    published = "; ".join(
-        f"{head} {TRAINING_MEMORY.value('anyup', head):.1f} GB for AnyUp, "
-        f"{TRAINING_MEMORY.value('jafar', head):.1f} GB for JAFAR"
-        for head in heads
-    )
     less = [h for h in heads if TRAINING_MEMORY.best(h) == "anyup"]
     more = [h for h in heads if h not in less]
     here, verdict = None, NOT_YET
     if found.training is not None:
         rows = found.training["rows"]
-        here = "; ".join(f"{row['guidance']} px {_step_text(row)}" for row in rows)
-        here = f"one step, batch {found.training['batch']}, by guidance: {here}."
-        verdict = _memory_verdict(rows)
+        methods = ("anyup", "jafar")
+        head = [f"{title_of(m)}, {unit}" for m in methods for unit in ("s", "GiB")]
+        cells = tuple(
+            (f"{row['guidance']} px", *(text for m in methods for text in _step_texts(row[m])))
+            for row in rows
+        )
+        here = [
+            Words(f"{HERE}time and memory of one step, batch {found.training['batch']}."),
+            Grid(("guidance", *head), cells, numbers=True),
+        ]
+        verdict = memory_verdict(rows)
     return Claim(
         "AnyUp trains with less memory.",
-        f"Published: {published}.",
-        here,
         f"Depends on the resolution: less {' and '.join(less)}, more {' and '.join(more)} "
         f"(published). {verdict}",
+        [Words("Published, in GB:"), score_grid(TRAINING_MEMORY)],
+        here,
     )
 
 
-def _step_text(row: Mapping[str, Any]) -> str:
-    """Return what a training step of both methods takes."""
-    texts = []
-    for method in ("anyup", "jafar"):
-        cost = row[method]
-        size = "" if cost["bytes"] is None else f" and {cost['bytes'] / GIB:.2f} GiB"
-        texts.append(f"{title_of(method)} {cost['seconds']:.2f} s{size}")
-    return ", ".join(texts)
-
-
-def _memory_verdict(rows: list[Mapping[str, Any]]) -> str:
-    ratios = [
-        row["anyup"]["bytes"] / row["jafar"]["bytes"]
-        for row in rows
-        if row["anyup"]["bytes"] and row["jafar"]["bytes"]
-    ]
-    if not ratios:
-        return "Memory could not be read on the machine that measured."
-    low, high = min(ratios), max(ratios)
-    return f"Here AnyUp takes {low:.2f} to {high:.2f} times JAFAR's memory."
+def _step_texts(cost: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a training step takes: seconds, GiB."""
+    size = "-" if cost["bytes"] is None else f"{cost['bytes'] / GIB:.2f}"
+    return f"{cost['seconds']:.2f}", size
 
 
 def _speed(found: Known) -> Claim:
@@ -209,21 +198,28 @@ def _speed(found: Known) -> Claim:
     both = [name for name in anyup if name in jafar]
     here, verdict = None, NOT_YET + " The table of your photo times both on this machine."
     if both:
-        texts = [f"`{n}`: AnyUp {anyup[n]:.2f} s, JAFAR {jafar[n]:.2f} s per photo" for n in both]
-        here = "; ".join(texts) + "."
+        rows = tuple((f"`{n}`", f"{anyup[n]:.2f}", f"{jafar[n]:.2f}") for n in both)
+        here = [
+            Words(
+                f"{HERE}seconds per photo, read from the reports. The rows of one report can come "
+                "from runs under different load."
+            ),
+            Grid(("report", "AnyUp", "JAFAR"), rows, numbers=True),
+        ]
         ratios = [jafar[name] / anyup[name] for name in both]
         low, high = min(ratios), max(ratios)
         span = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
-        verdict = (
-            f"Here JAFAR takes {span} times AnyUp's time; kernels and sizes decide, and a report's "
-            "rows can come from runs under different load."
-        )
+        verdict = f"Here JAFAR takes {span} times AnyUp's time; kernels and sizes decide."
     return Claim(
         "AnyUp and JAFAR are equally fast at inference.",
-        "It depends on the window's kernel: published AnyUp masks a dense attention, or uses "
-        "natten, whose windows differ.",
-        here,
         verdict,
+        [
+            Words(
+                "It depends on the window's kernel: published AnyUp masks a dense attention, or "
+                "uses natten, whose windows differ."
+            )
+        ],
+        here,
     )
 
 
@@ -233,62 +229,55 @@ def _storage(found: Known) -> Claim:
     here, verdict = None, NOT_YET
     if universal and single:
         one, each = universal[0], single[0]
-        here = (
-            f"`{one['name']}` has {_megabytes(one['size'])} for every backbone, "
-            f"`{each['name']}` {_megabytes(each['size'])} for one."
-        )
+        here = [
+            Words(
+                f"{HERE}`{one['name']}` has {_megabytes(one['size'])} for every backbone, "
+                f"`{each['name']}` {_megabytes(each['size'])} for one."
+            )
+        ]
         count = one["size"] // each["size"] + 1
         verdict = f"True from {count} backbones on." if count > 1 else "True for any number."
     return Claim(
         "One model for all backbones saves storage.",
-        "AnyUp's weights do not depend on the number of channels; JAFAR and FeatUp have one file "
-        "per backbone.",
-        here,
         verdict,
+        [
+            Words(
+                "AnyUp's weights do not depend on the number of channels; JAFAR and FeatUp have "
+                "one file per backbone."
+            )
+        ],
+        here,
     )
 
 
 def _choice(found: Known) -> Claim:
     shared = [name for name in found.backbones("jafar") if name in found.backbones("anyup")]
     alone = [name for name in found.backbones("anyup") if name not in shared]
-    texts = [
-        *(reconstruction_text(found, m, name) for name in shared for m in ("jafar", "anyup")),
-        *(reconstruction_text(found, "anyup", name) for name in alone),
-        *report_texts(found, ("jafar", "anyup")),
+    pairs = [(method, name) for name in shared for method in ("jafar", "anyup")]
+    pairs += [("anyup", name) for name in alone]
+    here = [
+        *reconstruction_passages(found, pairs),
+        *comparison_passages(found, ("jafar", "anyup")),
     ]
+    if shared:
+        here.append(Words("The two trainings differ in steps and photos: see their cards."))
     return Claim(
         "JAFAR for a single production backbone, AnyUp for many.",
-        f"Like for like, AnyUp minus JAFAR in mIoU: {margins_text(like_for_like())} "
-        f"({linked(ANYUP)}).",
-        lines(texts, "") or None,
         "Published: no clear winner for one backbone; AnyUp needs no training for another. "
-        + _reconstruction_verdict(found, shared),
+        + reconstruction_verdict(found, shared),
+        [
+            Words(
+                f"AnyUp minus JAFAR in mIoU, both from {linked(ANYUP)}: "
+                f"{margins_text(like_for_like())}."
+            )
+        ],
+        here or None,
     )
 
 
-def _reconstruction_verdict(found: Known, shared: list[str]) -> str:
-    """Say who reconstructs better where both have weights, from the cards' gains."""
-    if not shared:
-        return NOT_YET
-    parts = []
-    for backbone in shared:
-        jafar, anyup = found.gains("jafar", backbone), found.gains("anyup", backbone)
-        ahead = [j > a for j, a in zip(jafar, anyup, strict=True)]
-        if all(ahead) or not any(ahead):
-            who, at = ("JAFAR" if all(ahead) else "AnyUp"), "at both factors"
-        else:
-            who, at = "JAFAR", f"at x{FACTORS[ahead.index(True)]} only"
-        parts.append(f"{who} reconstructs {backbone} better {at}")
-    return (
-        f"Here {', '.join(parts)}, as far as these two trainings go: other steps, other photos "
-        "counted (see their cards)."
-    )
-
-
-def _evidence(claim: Claim) -> str:
-    if claim.here == "":
-        return claim.published
-    return f"{claim.published}\nHere: {claim.here or NOT_YET.lower()}"
+def _evidence(claim: Claim) -> tuple[Passage, ...]:
+    here = [Words(NOT_YET)] if claim.here is None else claim.here
+    return (*claim.published, *here)
 
 
 def _megabytes(size: int) -> str:

@@ -1,16 +1,18 @@
-"""What was measured in this project, as sentences: read from the cards and the shipped reports."""
+"""What was measured in this project, as tables: read from the cards and the shipped reports."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from explorer.findings.benches import training_costs, window_effects
+from explorer.findings.passages import Grid, Passage, Words
 from explorer.findings.results import (
     Report,
+    arrow,
     difference_text,
     number_text,
     rows_of,
@@ -22,6 +24,14 @@ from explorer.upsamplers import UPSAMPLERS
 NOT_YET = "Not measured here yet."
 TITLES = {"loftup": "LoftUp", "naf": "NAF"}  # published, not among the registered ones
 FACTORS = (2, 4)
+GAINS = (
+    "Reconstruction of held-out photos: cosine minus bilinear's, from features of the half-size "
+    "(x2) and the quarter-size (x4) photo."
+)
+REPORTS = (
+    "From the reports; in brackets the difference to bilinear with its 95% interval over test "
+    "photos."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,59 +88,77 @@ def title_of(method: str) -> str:
     return title + comma + rest
 
 
-def reconstruction_text(found: Known, method: str, backbone: str) -> str | None:
-    """Return a sentence on how a method's weights reconstruct a backbone's features."""
-    card = found.card(method, backbone)
-    if card is None:
-        return None
-    scores = card["scores"][backbone]
-    gains = " / ".join(f"{scores[f'gain_x{factor}']:+.4f}" for factor in FACTORS)
-    unseen = "" if backbone in _seen(card) else ", a backbone it never saw"
-    return (
-        f"{title_of(method)} (`{card['name']}`) on {backbone}{unseen}: cosine {gains} over bilinear"
-        f" at x2 / x4, {scores['photos']} held-out photos"
-    )
+def reconstruction_passages(found: Known, pairs: Iterable[tuple[str, str]]) -> list[Passage]:
+    """Return how weights reconstruct features, a row per (method, backbone) that has a card."""
+    rows = []
+    for method, backbone in pairs:
+        card = found.card(method, backbone)
+        if card is None:
+            continue
+        scores = card["scores"][backbone]
+        gains = [scores[f"gain_x{factor}"] for factor in FACTORS]
+        unseen = "" if backbone in _seen(card) else ", a backbone it never saw"
+        name = f"{title_of(method)} (`{card['name']}`)"
+        rows.append(gains_row(name, backbone + unseen, gains, scores["photos"]))
+    return gains_passages(rows)
 
 
-def report_texts(found: Known, methods: tuple[str, ...]) -> list[str]:
-    """Return a sentence per report table in which every one of ``methods`` stands."""
-    texts = []
+def gains_row(name: str, backbone: str, gains: Sequence[float], photos: int) -> tuple[str, ...]:
+    """Return a row of ``gains_passages``."""
+    return (f"{name} on {backbone}", *(f"{gain:+.4f}" for gain in gains), str(photos))
+
+
+def gains_passages(rows: Sequence[tuple[str, ...]]) -> list[Passage]:
+    """Return a sentence and a table of gains in reconstruction, nothing without rows."""
+    if not rows:
+        return []
+    head = ("", *(f"x{factor}" for factor in FACTORS), "photos")
+    return [Words(GAINS), Grid(head, tuple(rows), numbers=True)]
+
+
+def comparison_passages(found: Known, methods: tuple[str, ...]) -> list[Passage]:
+    """Return the main measures of every report table that has a row of each of ``methods``."""
+    lines: list[tuple[str, str, dict[str, str]]] = []
     for report, table in _tables(found):
         rows = [row for method in methods for row in rows_of(table, method)]
         if not all(rows_of(table, method) for method in methods):
             continue
-        parts = []
         for column in (c for c in table["columns"] if c["main"]):
-            shown = []
-            for row in rows:
-                cell = row["cells"][column["key"]]
-                text = f"{row['title']} {number_text(cell['mean'], column)}"
-                shown.append(text + difference_text(cell, column, " (", ")"))
-            parts.append(f"{column['head']} {', '.join(shown)}")
-        texts.append(f"{_where(report, table)}: {'; '.join(parts)}")
-    return texts
+            cells = {str(row["title"]): _with_interval(row, column) for row in rows}
+            lines.append((_where(report, table, column), str(report.photos or "-"), cells))
+    if not lines:
+        return []
+    titles = list(dict.fromkeys(title for *_, cells in lines for title in cells))
+    rows = tuple(
+        (where, photos, *(cells.get(title, "-") for title in titles))
+        for where, photos, cells in lines
+    )
+    widths = (38, 6, *[56 // len(titles)] * len(titles))
+    return [Words(REPORTS), Grid(("", "photos", *titles), rows, widths=widths)]
 
 
-def leader_texts(found: Known) -> list[str]:
-    """Return a sentence per report table on which row leads its first main column, controls
-    included.
+def leader_passages(found: Known) -> list[Passage]:
+    """Return the first two rows of each report table by its first main column, controls included;
+    the photo's own pixels do not count.
     """
-    texts = []
+    lines = []
     for report, table in _tables(found):
         column = next(c for c in table["columns"] if c["main"])
-        rows = [r for r in table["rows"] if r["cells"][column["key"]]["mean"] is not None]
-        rows = [r for r in rows if r["key"] != "photo"]
-        if not rows:
-            continue
         sign = 1 if column["higher"] else -1
-        best = max(rows, key=lambda r: sign * r["cells"][column["key"]]["mean"])
-        cell = best["cells"][column["key"]]
-        others = "; ".join(row["title"] for row in rows if row is not best)
-        value = f"{number_text(cell['mean'], column)} {column['head']}"
-        text = f"{best['title']} leads ({others} behind) with {value}"
-        difference = difference_text(cell, column, ", ", " to bilinear")
-        texts.append(f"{_where(report, table)}: {text}{difference}")
-    return texts
+        ranked = sorted(
+            (r for r in table["rows"] if r["key"] != "photo" and _mean(r, column) is not None),
+            key=lambda row: -sign * _mean(row, column),
+        )
+        if not ranked:
+            continue
+        shown = [f"{row['title']} {_with_interval(row, column)}" for row in ranked[:2]]
+        shown += ["-"] * (2 - len(shown))
+        of = f"{report.photos or '-'}"
+        lines.append((_where(report, table, column), of, str(len(ranked)), *shown))
+    if not lines:
+        return []
+    head = ("", "photos", "rows", "first", "second")
+    return [Words(REPORTS), Grid(head, tuple(lines), widths=(38, 6, 8, 24, 24))]
 
 
 def seconds(found: Known, method: str) -> dict[str, float]:
@@ -141,11 +169,6 @@ def seconds(found: Known, method: str) -> dict[str, float]:
             if row["seconds"] and report.name not in times:
                 times[report.name] = sum(row["seconds"].values())
     return times
-
-
-def lines(texts: list[str | None], otherwise: str = NOT_YET) -> str:
-    """Return sentences as the lines of a cell, or what stands there if there are none."""
-    return "\n".join(text for text in texts if text) or otherwise
 
 
 def _tables(found: Known) -> Iterator[tuple[Report, Mapping[str, Any]]]:
@@ -162,9 +185,19 @@ def _tables(found: Known) -> Iterator[tuple[Report, Mapping[str, Any]]]:
                 yield report, table
 
 
-def _where(report: Report, table: Mapping[str, Any]) -> str:
-    photos = f", {report.photos} photos" if report.photos else ""
-    return f"`{report.name}`, {table['title']}{photos}"
+def _where(report: Report, table: Mapping[str, Any], column: Mapping[str, Any]) -> str:
+    """Return two lines: the report and its measure, the task and its probe."""
+    return f"`{report.name}`: {column['head']} {arrow(column)}\n{table['title']}"
+
+
+def _mean(row: Mapping[str, Any], column: Mapping[str, Any]) -> float | None:
+    return row["cells"][column["key"]]["mean"]
+
+
+def _with_interval(row: Mapping[str, Any], column: Mapping[str, Any]) -> str:
+    """Return "35.0 (+5.0 [+4.0, +6.0])": a value, its difference to bilinear with the interval."""
+    cell = row["cells"][column["key"]]
+    return number_text(cell["mean"], column) + difference_text(cell, column, " (", ")")
 
 
 def _seen(card: Mapping[str, Any]) -> list[str]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from explorer.findings.claims import linked, margins_text
 from explorer.findings.evidence import (
     FACTORS,
     NOT_YET,
     Known,
-    leader_texts,
-    lines,
-    reconstruction_text,
-    report_texts,
+    comparison_passages,
+    gains_passages,
+    gains_row,
+    leader_passages,
+    reconstruction_passages,
     title_of,
 )
-from explorer.findings.passages import Grid, Heading, Passage, Words
+from explorer.findings.passages import Fold, Grid, Heading, Passage, Words
 from explorer.findings.published import (
     ANYUP,
     GEOMETRY,
@@ -25,52 +26,67 @@ from explorer.findings.published import (
     PublishedTable,
     like_for_like,
 )
+from explorer.findings.tables import linked, margins_text
 
 INTRO = (
     "A starting point, not a ranking: published numbers are for DINOv2 ViT-S/14, those measured "
     "here for the backbones named. Try the candidates on your own photos."
 )
-Row = tuple[str, str, str, str]  # case, take, published, here
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case, what to take for it, why (published), and what was measured here (may be empty)."""
+
+    text: str
+    take: str
+    because: str
+    here: Sequence[Passage]
+
+
+def cases(found: Known) -> list[Case]:
+    """Return every case with its advice."""
+    return [_one(found), _many(found), _memory(), _quality(found), _training_free(found)]
 
 
 def guide_passages(found: Known) -> list[Passage]:
-    """Return the guide as a table."""
-    rows = (_one(found), _many(found), _memory(), _quality(found), _training_free(found))
-    head = ("my case", "take", "because (published)", "measured here")
+    """Return the guide as a table, and what was measured here for each case behind its title."""
+    made = cases(found)
+    rows = tuple((case.text, case.take, case.because) for case in made)
     return [
         Heading("Which method for my case"),
         Words(INTRO),
-        Grid(head, rows, widths=(14, 20, 28, 38)),
+        Grid(("my case", "take", "because (published)"), rows, widths=(22, 36, 42)),
+        Heading("Measured here", 3),
+        *(Fold(case.text, tuple(case.here) or (Words(NOT_YET),)) for case in made),
     ]
 
 
-def _one(found: Known) -> Row:
-    texts = [
-        reconstruction_text(found, method, backbone)
-        for backbone in found.backbones("jafar")
-        for method in ("jafar", "anyup")
-    ]
-    return (
+def _one(found: Known) -> Case:
+    pairs = [(m, backbone) for backbone in found.backbones("jafar") for m in ("jafar", "anyup")]
+    return Case(
         "One backbone in production",
         "JAFAR or AnyUp, whichever has weights for it; if you train anyway, JAFAR is made for "
         "exactly this backbone.",
         f"AnyUp minus JAFAR in mIoU: {margins_text(like_for_like())} ({linked(ANYUP)}): too close "
         "to decide by.",
-        lines([*texts, *report_texts(found, ("jafar", "anyup"))]),
+        [
+            *reconstruction_passages(found, pairs),
+            *comparison_passages(found, ("jafar", "anyup")),
+        ],
     )
 
 
-def _many(found: Known) -> Row:
-    texts = [reconstruction_text(found, "anyup", name) for name in found.backbones("anyup")]
-    return (
+def _many(found: Known) -> Case:
+    return Case(
         "Many backbones, or one without weights of its own",
         "AnyUp: the same file for every backbone and stage.",
         "Its layers take any number of channels; JAFAR and FeatUp are trained per backbone.",
-        lines(texts),
+        reconstruction_passages(found, [("anyup", name) for name in found.backbones("anyup")]),
     )
 
 
-def _memory() -> Row:
+def _memory() -> Case:
     parts = []
     for score in TRAINING_MEMORY.scores:
         best = TRAINING_MEMORY.best(score.head)
@@ -79,51 +95,51 @@ def _memory() -> Row:
             for name in TRAINING_MEMORY.rows
         )
         parts.append(f"{title_of(best)} {score.head} ({values})")
-    return (
+    return Case(
         "Little memory",
         "Bilinear keeps nothing but the coarse features. Among the attention methods, ask for few "
         "channels: a projection before upsampling never holds all of them.",
         f"For training, least needed by {'; '.join(parts)} (published).",
-        f"{NOT_YET} The table of your photo shows what each method keeps and needs at your sizes.",
+        [
+            Words(
+                f"{NOT_YET} The table of your photo shows what each method keeps and needs at "
+                "your sizes."
+            )
+        ],
     )
 
 
-def _quality(found: Known) -> Row:
+def _quality(found: Known) -> Case:
     named = {
         "segmentation": SEGMENTATION,
         "normals and depth": GEOMETRY,
         "preservation": PRESERVATION,
     }
     parts = [f"{task}: {_leaders(table)}" for task, table in named.items()]
-    return (
+    return Case(
         "Best quality",
         "AnyUp or JAFAR; for a task of your own, measure: `python -m explorer evaluate`.",
         f"First by column in {linked(ANYUP)}: {'; '.join(parts)}.",
-        lines(leader_texts(found)),
+        leader_passages(found),
     )
 
 
-def _training_free(found: Known) -> Row:
+def _training_free(found: Known) -> Case:
     most: dict[str, Mapping[str, float]] = {}  # the scores on most photos, by backbone
     for card in found.cards:
         for backbone, scores in card["scores"].items():
             if backbone not in most or scores["photos"] > most[backbone]["photos"]:
                 most[backbone] = scores
-    texts = []
+    rows = []
     for backbone, scores in most.items():
-        gains = " / ".join(
-            f"{scores[f'jbu_x{f}'] - scores[f'bilinear_x{f}']:+.4f}" for f in FACTORS
-        )
-        texts.append(
-            f"{title_of('jbu')} on {backbone}: cosine {gains} over bilinear at x2 / x4, "
-            f"{scores['photos']} held-out photos"
-        )
-    return (
+        gains = [scores[f"jbu_x{f}"] - scores[f"bilinear_x{f}"] for f in FACTORS]
+        rows.append(gains_row(title_of("jbu"), backbone, gains, scores["photos"]))
+    return Case(
         "No training, no weights",
         "Joint bilateral where edges matter, else bilinear. Published AnyUp weights need no "
         "training of yours either.",
         "These papers have no column for joint bilateral upsampling.",
-        lines([*texts, *report_texts(found, ("bilinear", "jbu"))]),
+        [*gains_passages(rows), *comparison_passages(found, ("bilinear", "jbu"))],
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from explorer.findings.evidence import Known
 from explorer.findings.passages import Code, Fold, Grid, Heading, Passage, Words
-from explorer.findings.results import MAKE_ONE, Report, cell_text, number_text
+from explorer.findings.results import MAKE_ONE, Report, arrow, cell_text, number_text
 
 STEPS = ("prepare", "predict", "all")  # what a report times, in this order
 
@@ -68,7 +68,7 @@ def _glance(reports: Sequence[Report]) -> Iterator[Passage]:
         if not measures:
             continue
         head = [
-            _broken(f"{c['head']} {_arrow(c)}", " ") + _broken(b, "-").strip()
+            _broken(f"{c['head']} {arrow(c)}", " ") + _broken(b, "-").strip()
             for c, b, _ in measures
         ]
         shown = tuple(
@@ -95,10 +95,6 @@ def _difference(cell: Mapping[str, Any] | None, column: Mapping[str, Any]) -> st
         return number_text(cell["mean"], column)
     text = number_text(cell["difference"], column, signed=True)
     return f"({text})" if interval[0] <= 0 <= interval[1] else text
-
-
-def _arrow(column: Mapping[str, Any]) -> str:
-    return "↑" if column["higher"] else "↓"
 
 
 def _report(report: Report) -> Fold:
@@ -150,7 +146,7 @@ def _summary(report: Report) -> str:
 def _report_grid(table: Mapping[str, Any]) -> Grid:
     columns = table["columns"]
     timed = sorted({name for row in table["rows"] for name in row["seconds"]}, key=_step)
-    head = ("", *(f"{c['head']} {_arrow(c)}" for c in columns))
+    head = ("", *(f"{c['head']} {arrow(c)}" for c in columns))
     rows = []
     for row in table["rows"]:
         cells = [cell_text(row["cells"][column["key"]], column) for column in columns]

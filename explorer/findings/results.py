@@ -107,6 +107,11 @@ def shipped_reports(folder: Path | None = None) -> tuple[list[Report], list[str]
     return found, faults
 
 
+def arrow(column: Mapping[str, Any]) -> str:
+    """Return which way is better."""
+    return "↑" if column["higher"] else "↓"
+
+
 def number_text(value: float | None, column: Mapping[str, Any], signed: bool = False) -> str:
     """Return an unscaled value as its column prints it, "-" for none."""
     if value is None:

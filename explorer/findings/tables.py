@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from explorer.findings.claims import cited, margins_text
 from explorer.findings.evidence import title_of
 from explorer.findings.passages import Grid, Heading, Passage, Words
 from explorer.findings.published import (
@@ -11,9 +10,39 @@ from explorer.findings.published import (
     PUBLISHED,
     SETTING,
     PublishedTable,
+    Source,
     across_papers,
     like_for_like,
 )
+
+
+def linked(source: Source) -> str:
+    """Return a source as a link."""
+    return f"[{source.name}]({source.url})"
+
+
+def cited(source: Source) -> str:
+    """Return a source as a link with its arXiv id."""
+    return f"[{source.name}, arXiv {source.arxiv}]({source.url})"
+
+
+def margins_text(margins: dict[str, float]) -> str:
+    """Return margins as "COCO-Stuff +0.34, ..."."""
+    return ", ".join(f"{head} {value:+.2f}" for head, value in margins.items())
+
+
+def score_grid(table: PublishedTable) -> Grid:
+    """Return a published table."""
+    head = ("", *(f"{score.head} {'↑' if score.higher else '↓'}" for score in table.scores))
+    rows = tuple(
+        (
+            title_of(method),
+            *(score.show(v) for score, v in zip(table.scores, values, strict=True)),
+        )
+        for method, values in table.rows.items()
+    )
+    return Grid(head, rows, numbers=True)
+
 
 WARNING = (
     "Never mix columns of different papers: their probes were trained with different schedules, "
@@ -33,17 +62,5 @@ def published_passages() -> list[Passage]:
     for table in PUBLISHED:
         where = table.source.name if table.source else "published, the paper was not noted"
         passages.append(Heading(f"{table.title} ({where})", 3))
-        passages.append(_published_grid(table))
+        passages.append(score_grid(table))
     return passages
-
-
-def _published_grid(table: PublishedTable) -> Grid:
-    head = ("", *(f"{score.head} {'↑' if score.higher else '↓'}" for score in table.scores))
-    rows = tuple(
-        (
-            title_of(method),
-            *(score.show(v) for score, v in zip(table.scores, values, strict=True)),
-        )
-        for method, values in table.rows.items()
-    )
-    return Grid(head, rows, numbers=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from documents import LONGEST_CELL
 from PIL import Image
 
 from explorer.__main__ import main
@@ -24,6 +25,7 @@ from explorer.findings import (
     guide_passages,
     known,
     markdown,
+    published_passages,
     report_passages,
 )
 from explorer.findings.claims import claims
@@ -91,7 +93,31 @@ def write_report(folder, name="run", rows=None):
 
 
 def text_of(passages):
-    return markdown("", passages)
+    return markdown("", list(passages))
+
+
+def cells_of(passages):
+    """Every cell of every table, those in folds included."""
+    for part in passages:
+        if isinstance(part, Grid):
+            yield from (cell for line in (part.head, *part.rows) for cell in line)
+        elif isinstance(part, Fold):
+            yield from cells_of(part.passages)
+
+
+def test_no_cell_is_a_wall():
+    found = known()
+    pages = (claims_passages(found), guide_passages(found), report_passages(found))
+    cells = [cell for page in (*pages, published_passages()) for cell in cells_of(page)]
+    assert len(cells) > 1000
+    assert [cell for cell in cells if len(cell) > LONGEST_CELL] == []
+
+
+def test_a_fold_under_the_table_for_every_claim_and_case():
+    for page in (claims_passages(known()), guide_passages(known())):
+        table = next(p for p in page if isinstance(p, Grid))
+        assert [p.title for p in page if isinstance(p, Fold)] == [row[0] for row in table.rows]
+        assert all(p.passages for p in page if isinstance(p, Fold))
 
 
 def test_docs_say_what_the_generator_makes(monkeypatch):
@@ -127,15 +153,16 @@ def test_without_measurements_nothing_is_claimed():
     for claim in silent:
         assert claim.here is None
         assert "not measured here yet" in claim.verdict.lower(), claim.text
-    guide = next(p for p in guide_passages(Known()) if isinstance(p, Grid))
-    assert [line[0] for line in guide.rows][2] == "Little memory" and len(guide.rows) == 5
-    assert all(line[3].startswith(NOT_YET) for line in guide.rows)
+    folds = [p for p in guide_passages(Known()) if isinstance(p, Fold)]
+    assert folds[2].title == "Little memory" and len(folds) == 5
+    for fold in folds:
+        assert len(fold.passages) == 1 and fold.passages[0].text.startswith(NOT_YET)
 
 
 def test_numbers_and_verdicts_follow_the_cards():
     anyup, jafar = card("anyup", "any", (0.01, 0.02)), card("jafar", "lite9", (0.03, 0.04), 80)
     text = text_of(claims_passages(Known((anyup, jafar))))
-    assert "+0.0300 / +0.0400 over bilinear" in text and "80 held-out photos" in text
+    assert "| JAFAR (`jafar_here`) on lite9 | +0.0300 | +0.0400 | 80 |" in text
     assert "JAFAR reconstructs lite9 better at both factors" in text
     assert "True from 2 backbones on." in text
     better = card("anyup", "any", (0.05, 0.06), size=6_500_000)
@@ -145,8 +172,8 @@ def test_numbers_and_verdicts_follow_the_cards():
     mixed = text_of(claims_passages(Known((card("anyup", "any", (0.02, 0.06)), jafar))))
     assert "JAFAR reconstructs lite9 better at x2 only" in mixed
     guide = text_of(guide_passages(Known((anyup, jafar))))
-    assert "Joint bilateral on lite9: cosine +0.0125 / -0.0100" in guide
-    assert guide.count("Joint bilateral on lite9") == 1 and "80 held-out photos" in guide
+    assert "| Joint bilateral on lite9 | +0.0125 | -0.0100 | 80 |" in guide
+    assert guide.count("Joint bilateral on lite9") == 1
     assert "a backbone it never saw" in guide
     seen = anyup | {"trained_on": ["lite9"]}
     assert "a backbone it never saw" not in text_of(guide_passages(Known((seen,))))
@@ -163,7 +190,7 @@ def test_shipped_cards_are_read():
         if shipped["method"] in ("anyup", "jafar") and not beside:
             for scores in shipped["scores"].values():
                 gains = [f"{scores[f'gain_x{factor}']:+.4f}" for factor in (2, 4)]
-                assert " / ".join(gains) in texts
+                assert f"| {' | '.join(gains)} | {scores['photos']} |" in texts
 
 
 def test_reports_become_tables_evidence_and_verdicts(tmp_path):
@@ -193,8 +220,11 @@ def test_reports_become_tables_evidence_and_verdicts(tmp_path):
     summary = next(p.text for p in whole.passages if isinstance(p, Words) and "rooms" in p.text)
     assert "12 test photos" in summary and "3 seeds" in summary
     text = text_of([*claims_passages(found), *guide_passages(found)])
-    assert "mIoU JAFAR 32.5 (+2.5 [+1.5, +3.5]), AnyUp 35.0 (+5.0 [+4.0, +6.0])" in text
-    assert "AnyUp leads (Bilinear; JAFAR behind) with 35.0 mIoU" in text
+    where = "`run`: mIoU ↑<br>segmentation, a probe of each method's own | 12"
+    own = "AnyUp 35.0 (+5.0 [+4.0, +6.0]) | JAFAR 32.5 (+2.5 [+1.5, +3.5])"
+    assert "|  | photos | JAFAR | AnyUp |" in text
+    assert f"| {where} | 32.5 (+2.5 [+1.5, +3.5]) | 35.0 (+5.0 [+4.0, +6.0]) |" in text
+    assert f"| {where} | 3 | {own} |" in text  # the leader of three rows, and who is next
     assert "Here JAFAR takes 1.00 times AnyUp's time" in text
 
 
@@ -226,7 +256,7 @@ def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
     ]
     assert len([p for p in passages if isinstance(p, Fold)]) == 2
     text = text_of(claims_passages(found))
-    assert "`a`, " in text and "`b`, " not in text  # evidence: the backbone most photos have
+    assert "`a`: " in text and "`b`: " not in text  # evidence: the backbone most photos have
 
 
 def test_no_report_says_how_to_make_one(tmp_path):
@@ -291,7 +321,9 @@ def test_the_claim_on_training_is_filled_by_what_the_bench_wrote(tmp_path, capsy
     assert not found.faults and [row["guidance"] for row in found.training["rows"]] == [32, 48]
     claim = next(c for c in claims(found) if "trains with less memory" in c.text)
     first = found.training["rows"][0]["jafar"]["seconds"]
-    assert f"JAFAR {first:.2f} s" in claim.here and "48 px" in claim.here
+    table = next(p for p in claim.here if isinstance(p, Grid))
+    assert [line[0] for line in table.rows] == ["32 px", "48 px"]
+    assert dict(zip(table.head, table.rows[0], strict=True))["JAFAR, s"] == f"{first:.2f}"
     assert re.search(r"Here AnyUp takes [\d.]+ to [\d.]+ times", claim.verdict)
     assert f"{first:.2f} s" in capsys.readouterr().out
     file.write_text('{"rows": [{"guidance": 32}]}')
@@ -358,8 +390,11 @@ def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, mon
     assert rows["none"]["gain_x2"] == pytest.approx(open_wide[2] - bilinear[2], abs=1e-5)
 
     claim = next(c for c in claims(found) if "far, irrelevant" in c.text)
-    assert f"without {rows['none']['gain_x2']:+.4f}" in claim.here
-    assert f"{rows['its own']['labels']:.1%}" in claim.here and "Not measured" not in claim.verdict
+    table = next(p for p in claim.here if isinstance(p, Grid))
+    cells = {line[0]: line[1:] for line in table.rows}
+    assert cells["without"][0] == f"{rows['none']['gain_x2']:+.4f}"
+    assert cells["with its window"][2] == f"{rows['its own']['labels']:.1%}"
+    assert "Not measured" not in claim.verdict
     assert f"{rows['none']['gain_x4']:+.4f}" in capsys.readouterr().out
     assert (found.window["photos"], found.window["labelled_photos"]) == (1, 1)
     file.write_text('{"rows": []}')

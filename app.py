@@ -2,54 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import os
-import shlex
-import sys
+from explorer.ui.launch import build_parser, main
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line and of EXPLORER_ARGS."""
-    from explorer.ui import serving
-
-    parser = argparse.ArgumentParser(description="Feature Upsampling Explorer")
-    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
-    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
-    parser.add_argument("--device", help="cuda, mps or cpu; default: the best there is")
-    parser.add_argument("--share", action="store_true", help="a public Gradio link")
-    parser.add_argument("--root-path", help="the path behind a proxy, if it is not /")
-    serving.add_arguments(parser)
-    return parser
-
-
-def main() -> None:
-    """Read the arguments, build the page, serve it."""
-    import explorer.ui.zero  # noqa: F401  (before anything that may touch CUDA)
-    from explorer.ui import journal, layout, serving
-
-    given = shlex.split(os.environ.get("EXPLORER_ARGS", ""))  # where no command line can be given
-    args = build_parser().parse_args([*given, *sys.argv[1:]])
-
-    journal.to_stderr()
-    serving.settle()
-    wanted = serving.Serving.of(args)
-    session = wanted.session(args.device)
-    demo = layout.build(session)
-    serving.warm_up(session)
-    serving.launch(
-        demo,
-        session,
-        wanted,
-        server_name=args.host,
-        server_port=args.port,
-        root_path=args.root_path,
-        share=args.share,
-        css=layout.CSS,
-        theme=layout.THEME,
-    )
-
+__all__ = ["build_parser", "main"]
 
 if __name__ == "__main__":
     main()

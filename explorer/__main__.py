@@ -62,9 +62,14 @@ def _run(arguments: list[str]) -> int:
     return args.run(args)
 
 
-if __name__ == "__main__":
+def program() -> None:
+    """Run the command line as a program of its own: ``feature-explorer``, ``-m explorer``."""
     interrupts = Interrupts()
     interrupts.install()
     from explorer.exit_status import run_program
 
     run_program(main, interrupts)
+
+
+if __name__ == "__main__":
+    program()

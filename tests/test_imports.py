@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("messages",),
     ("allocation", "core", "interrupts", "oklab", "proc"),
-    ("atomic_files", "destinations", "exit_status"),
+    ("atomic_files", "bundled", "destinations", "exit_status"),
     ("formats", "input_files", "memory", "progress", "room", "validation", "visit"),
     ("batch", "bibtex", "cache", "decoding", "tensor_files", "trouble"),
     ("command_line", "image"),
@@ -25,7 +25,8 @@ LAYERS = (
     ("evaluation", "session", "training"),
     ("figure", "views"),
     ("catalogue", "findings", "reproduce"),
-    ("commands", "ui"),
+    ("ui",),
+    ("commands",),
     ("__main__", "app"),
 )
 HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from explorer.bundled import RESULTS
 from explorer.core import ExplorerError
 
 NEEDED = ("title", "tables", "data", "backbone", "settings", "methods", "date", "versions")
@@ -50,7 +51,7 @@ class Report:
 def results_folder() -> Path:
     """The folder of shipped reports: ``docs/results/``, or what EXPLORER_RESULTS names."""
     named = os.environ.get("EXPLORER_RESULTS")
-    return Path(named).expanduser() if named else Path(__file__).parents[2] / "docs" / "results"
+    return Path(named).expanduser() if named else RESULTS
 
 
 def read_report(path: Path) -> Report:

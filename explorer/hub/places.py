@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from explorer.atomic_files import OutputError, write_atomically
+from explorer.bundled import CHECKPOINTS
 from explorer.core import ExplorerError
 
 __all__ = [
@@ -31,7 +32,7 @@ _DIGESTS: dict[tuple[str, int, int, int], str] = {}
 def checkpoints_folder() -> Path:
     """The folder of shipped weights: ``checkpoints/``, or what EXPLORER_CHECKPOINTS names."""
     named = os.environ.get("EXPLORER_CHECKPOINTS")
-    return Path(named).expanduser() if named else Path(__file__).parents[2] / "checkpoints"
+    return Path(named).expanduser() if named else CHECKPOINTS
 
 
 def cache_folder() -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
+from explorer.bundled import EXAMPLES
 from explorer.hub import checkpoints, local_file
 from explorer.hub.network import offline, reachable
 from explorer.probes import PROBES, probe_rows
@@ -15,8 +16,6 @@ from explorer.ui.page import AUTOMATIC
 from explorer.ui.settings import HEADS
 from explorer.upsamplers import UPSAMPLERS
 from explorer.views.base import method_title
-
-EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 
 
 def example_photos() -> dict[str, Path]:

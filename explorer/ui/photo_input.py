@@ -8,10 +8,9 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from explorer.bundled import EXAMPLES
 from explorer.core import ImageError
 from explorer.image import Photo, open_photo
-
-EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 
 
 def photo_input(**options: Any) -> gr.Image:

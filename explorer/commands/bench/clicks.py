@@ -7,10 +7,11 @@ import io
 from functools import partial
 from pathlib import Path
 
+from explorer.bundled import EXAMPLES
 from explorer.commands.bench.measuring import measured, median_ms, spread, target, timed
 
 ATTENTION_MS, SIMILARITY_MS = 150.0, 1500.0
-EXAMPLE = Path(__file__).parents[3] / "assets" / "examples" / "china.jpg"
+EXAMPLE = EXAMPLES / "china.jpg"
 CLICKS = ((0.5, 0.5), (0.3, 0.7), (0.02, 0.98), (0.8, 0.2), (0.45, 0.33))  # shares of the output
 
 

@@ -194,7 +194,7 @@ def server(args: argparse.Namespace, folder: Path) -> Iterator[Running]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "app.py", "--port", str(port), "--device", "cpu"]
+    command = [sys.executable, "-m", "explorer", "app", "--port", str(port), "--device", "cpu"]
     command += ["--cache-gb", str(args.cache_gb), "--queue", str(args.queue)]
     environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "served"), "HF_HUB_OFFLINE": "1"}
     running = Running(command, environment, port, folder / "server.log")

@@ -153,9 +153,10 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _kinds(args: argparse.Namespace) -> list[str | None]:
-    named = {"segmentation": "labels", "depth": "depth", "normals": "normals"}
-    if args.task in named:
-        return [named[args.task]]
+    from explorer.probes import PROBES
+
+    if args.task in PROBES:
+        return [PROBES.get(args.task).maps]
     if args.task == "reconstruction":
         return [None]
     if args.task == "edges":

@@ -30,9 +30,9 @@ from explorer.evaluation.tables import Table, comparison_table, probe_tables
 from explorer.evaluation.tasks import TASKS
 from explorer.feature_cache import FeatureCache
 from explorer.image import photo_size
+from explorer.probes import PROBES
 
 PATIENCE = timedelta(hours=12)  # one process may upsample long while the others wait
-MAPS = {"segmentation": "labels", "depth": "depth", "normals": "normals"}
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Evaluation:
 
     def _probe(self, name: str) -> list[Table]:
         request = self.request
-        data = self._open(MAPS[name], request.labels if name == "segmentation" else None)
+        data = self._open(PROBES.get(name).maps, request.labels if name == "segmentation" else None)
         train = thin(data.train, request.limit_train)
         test = thin(data.test, request.limit_test)
         _check_sizes([*train, *test])

@@ -1,4 +1,4 @@
-"""Every kind of probe: importing this package fills the registry."""
+"""Every kind of probe: importing this package imports its modules, and each registers its own."""
 
 from explorer.probes.base import PROBES, Prediction, Probe, predict_together
 from explorer.probes.dense import DepthProbe, NormalsProbe, SegmentationProbe
@@ -22,3 +22,5 @@ __all__ = [
     "probe_rows",
     "save_probe",
 ]
+
+PROBES.discover(__name__, __path__)

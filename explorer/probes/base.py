@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from torch import Tensor
 from explorer.core import Registry, SizeError, Upsampled
 
 PROBES: Registry[Probe] = Registry("probe kind")
+
+CLASS, SCALAR, DIRECTION = "class", "scalar", "direction"  # how a pixel's values are read
 
 BAND_BYTES = 128 * 2**20  # features and outputs of one band of rows
 
@@ -43,12 +46,21 @@ class Probe(ABC):
         digest: identifies the weights in caches and recipes.
         usual_confidence: what a photo's mean confidence rarely falls below on photos like those the
             probe learnt from; None if nobody measured it.
+
+    A kind declares how its ``Prediction`` is read, which decides how it is drawn: CLASS (class
+    numbers, by subclasses of `SegmentationProbe`), SCALAR (``quantity`` in ``unit``) or DIRECTION
+    (unit vectors: x right, y down, z forward).
     """
 
     kind: ClassVar[str]
     title: ClassVar[str]
     maps: ClassVar[str]  # the kind of dataset it learns from
-    unit: ClassVar[str] = ""
+    reading: ClassVar[str]
+    quantity: ClassVar[str] = ""  # what a scalar is, "distance"
+    unit: ClassVar[str] = ""  # of a scalar, "m"
+    numbers: ClassVar[tuple[str, ...]] = ()  # names of what is read at one pixel, unless classes
+    fixed_outputs: ClassVar[int | None] = None  # K, where the kind allows one only
+    order: ClassVar[int] = 1000  # place in menus, lowest first; equal ones by name
 
     def __init__(
         self,
@@ -75,6 +87,15 @@ class Probe(ABC):
         self.licence, self.notes, self.usual_confidence = licence, notes, usual_confidence
         self.fallback_for = ""  # the probe that comes first but could not be had
         self.stand_in_since: float | None = None  # monotonic: since when
+
+    @classmethod
+    def arguments(cls, options: Mapping[str, Any], outputs: int) -> dict[str, Any]:
+        """Return the constructor's further arguments from the options of a checkpoint's row."""
+        return {}
+
+    def options(self) -> dict[str, Any]:
+        """Return what a card must say so that ``arguments`` makes the same probe again."""
+        return {}
 
     def caption(self) -> str:
         """Name the probe, whose it is, and which better one it stands in for."""

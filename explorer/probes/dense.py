@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.core import ExplorerError, SizeError
-from explorer.datasets import ClassSet
-from explorer.probes.base import PROBES, Prediction, Probe
+from explorer.datasets import CLASS_SETS, ClassSet
+from explorer.datasets.classes import numbered
+from explorer.probes.base import CLASS, DIRECTION, PROBES, SCALAR, Prediction, Probe
 
 DEPTH_BINS = 256
 DEPTH_RANGE = (0.001, 10.0)
@@ -22,12 +26,29 @@ class SegmentationProbe(Probe):
     kind = "segmentation"
     title = "Segmentation"
     maps = "labels"
+    reading = CLASS
+    order = 10
 
     def __init__(self, weight: Tensor, bias: Tensor, classes: ClassSet, **about):
         super().__init__(weight, bias, **about)
         if len(classes) != self.outputs:
             raise SizeError(f"{len(classes)} class names do not fit {self.outputs} outputs")
         self.classes = classes
+
+    @classmethod
+    def arguments(cls, options: Mapping[str, Any], outputs: int) -> dict[str, Any]:
+        """Return the classes: the row's own, those of its data set, or numbers."""
+        if "classes" in options:
+            colours = tuple(tuple(int(v) for v in one) for one in options.get("colours", ()))
+            return {"classes": ClassSet(tuple(options["classes"]), colours)}
+        dataset = str(options.get("dataset", "")).replace("voc2012", "voc")
+        known = CLASS_SETS.get(f"{dataset}{outputs}")
+        return {"classes": known if known is not None else numbered(outputs)}
+
+    def options(self) -> dict[str, Any]:
+        """Return the classes' names and colours."""
+        colours = [list(colour) for colour in self.classes.colours]
+        return {"classes": list(self.classes.names), "colours": colours}
 
     def decode(self, logits: Tensor) -> Prediction:
         """Read class numbers of outputs (K, ...)."""
@@ -50,7 +71,9 @@ class DepthProbe(Probe):
     kind = "depth"
     title = "Depth"
     maps = "depth"
-    unit = "m"
+    reading = SCALAR
+    quantity, unit, numbers = "distance", "m", ("metres",)
+    order = 20
 
     def __init__(
         self,
@@ -62,6 +85,15 @@ class DepthProbe(Probe):
     ):
         super().__init__(weight, bias, **about)
         self.span, self.class_weight, self._about = tuple(span), class_weight, about
+
+    @classmethod
+    def arguments(cls, options: Mapping[str, Any], outputs: int) -> dict[str, Any]:
+        """Return the span of the bins, if the row tells."""
+        return {"span": tuple(options["span"])} if "span" in options else {}
+
+    def options(self) -> dict[str, Any]:
+        """Return the span of the bins."""
+        return {"span": list(self.span)}
 
     def decode(self, logits: Tensor) -> Prediction:
         """Read metres of outputs (K, ...)."""
@@ -94,6 +126,10 @@ class NormalsProbe(Probe):
     kind = "normals"
     title = "Normals"
     maps = "normals"
+    reading = DIRECTION
+    numbers = ("x right", "y down", "z forward")
+    fixed_outputs = 3
+    order = 30
 
     def decode(self, logits: Tensor) -> Prediction:
         """Read unit vectors (3, ...)."""

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from explorer.core import ExplorerError, WeightsError
-from explorer.datasets import CLASS_SETS, ClassSet
-from explorer.datasets.classes import numbered
 from explorer.hub import Checkpoint, checkpoints, load, write_card
 from explorer.hub.places import write_weights
 from explorer.hub.rows import check_checkpoint_name
@@ -46,7 +44,7 @@ def load_probe(
 
     Args:
         wanted: what to load; a file nobody described needs ``kind``.
-        kind: "segmentation", "depth" or "normals".
+        kind: a name of the registry, such as "segmentation".
         allow_network: whether a published file may be downloaded.
 
     Raises:
@@ -82,11 +80,8 @@ def load_probe(
         "notes": row.notes if row else "",
         "usual_confidence": options.get("usual_confidence"),
     }
-    if method == "segmentation":
-        about["classes"] = _classes(options, outputs)
-    elif method == "depth" and "span" in options:
-        about["span"] = tuple(options["span"])
-    return PROBES.get(method)(**arrays, **about)
+    kind = PROBES.get(method)
+    return kind(**arrays, **about, **kind.arguments(options, outputs))
 
 
 def save_probe(probe: Probe, path: Path | str, card: Mapping[str, Any]) -> Path:
@@ -103,12 +98,7 @@ def save_probe(probe: Probe, path: Path | str, card: Mapping[str, Any]) -> Path:
     if path.suffix != ".safetensors":
         raise ExplorerError(f"a probe is written to a .safetensors file, not {path.name}")
     check_checkpoint_name(path.stem)  # of the card, which is written last
-    options: dict[str, Any] = {"layout": "probe", "outputs": probe.outputs}
-    if probe.kind == "segmentation":
-        options["classes"] = list(probe.classes.names)
-        options["colours"] = [list(colour) for colour in probe.classes.colours]
-    if probe.kind == "depth":
-        options["span"] = list(probe.span)
+    options = {"layout": "probe", "outputs": probe.outputs} | probe.options()
     if probe.usual_confidence is not None:
         options["usual_confidence"] = probe.usual_confidence
     write_weights(path, {"weight": probe.weight, "bias": probe.bias})
@@ -125,12 +115,3 @@ def save_probe(probe: Probe, path: Path | str, card: Mapping[str, Any]) -> Path:
     }
     write_card(path, filled)
     return path
-
-
-def _classes(options: Mapping[str, Any], outputs: int) -> ClassSet:
-    if "classes" in options:
-        colours = tuple(tuple(int(v) for v in colour) for colour in options.get("colours", ()))
-        return ClassSet(tuple(options["classes"]), colours)
-    dataset = str(options.get("dataset", "")).replace("voc2012", "voc")
-    known = CLASS_SETS.get(f"{dataset}{outputs}")
-    return known if known is not None else numbered(outputs)

@@ -23,6 +23,7 @@ from explorer.probes import (
     load_probe,
     probe_rows,
 )
+from explorer.probes.base import CLASS
 from explorer.probes.files import stage_of
 from explorer.probes.strokes import read_strokes
 from explorer.session import Options, Session
@@ -90,12 +91,11 @@ def at_query(place: Place) -> list[tuple[str, float]]:
         probe = find_probe(place.session, place.options, place.backbone)
         with torch.no_grad():
             logits = probe.at(place.resampler, row, col).cpu()
-    if isinstance(probe, SegmentationProbe):
+    if probe.reading == CLASS:
         shares = probe.probabilities(logits).tolist()
         return sorted(zip(probe.classes.names, shares, strict=True), key=lambda pair: -pair[1])
     values = probe.decode(logits[:, None]).values.flatten().tolist()
-    names = ("metres",) if probe.kind == "depth" else ("x right", "y down", "z forward")
-    return list(zip(names, values, strict=True))
+    return list(zip(probe.numbers, values, strict=True))
 
 
 def label_map(place: Place) -> tuple[Tensor, SegmentationProbe]:

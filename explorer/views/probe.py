@@ -13,6 +13,7 @@ from explorer.core import ExplorerError, Panel, unknown_name
 from explorer.datasets.classes import Colour
 from explorer.messages import listed, shown
 from explorer.probes import Prediction, Probe, SegmentationProbe
+from explorer.probes.base import CLASS, SCALAR
 from explorer.probes.strokes import read_strokes
 from explorer.session import Options
 from explorer.upsamplers import UPSAMPLERS
@@ -106,7 +107,7 @@ class ProbeView(RowView[Reading]):
         if found[0].other is not None:
             high = max(float(np.percentile(_difference(one), 99.5)) for one in found)
             return 0.0, max(high, 1e-3)
-        if found[0].probe.kind != "depth":
+        if found[0].probe.reading != SCALAR:
             return 0.0, 1.0
         ends = [np.percentile(one.found.values.cpu().numpy(), (0.5, 99.5)) for one in found]
         return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
@@ -130,18 +131,18 @@ class ProbeView(RowView[Reading]):
     def _disagreement(self, place: Place, measured: Reading, scale: tuple[float, float]) -> Panel:
         difference = _difference(measured)
         reference = method_title(_reference(place.options))
-        if measured.probe.kind == "segmentation":
+        if measured.probe.reading == CLASS:
             base = palette.backdrop(photo_of(place))
             colours = np.where(difference[..., None] > 0, DIFFERENT, base).astype(np.uint8)
             parts = {"legend": (("another class", tuple(int(v) for v in DIFFERENT)),)}
             metrics = (("pixels that differ", percent(float((difference > 0).mean()))),)
         else:
-            unit = "m" if measured.probe.kind == "depth" else "°"
+            unit = measured.probe.unit if measured.probe.reading == SCALAR else "°"
             low, high = scale
             colours = palette.look_up(palette.SEQUENTIAL, difference, low, high)
-            label = f"difference ({unit})"
+            label = f"difference ({unit})" if unit else "difference"
             parts = {"colorbar": palette.colorbar(palette.SEQUENTIAL, low, high, label)}
-            metrics = (("mean difference", f"{difference.mean():.2f} {unit}"),)
+            metrics = (("mean difference", f"{difference.mean():.2f} {unit}".rstrip()),)
         made = self._panel(
             place, measured, colours, opacity=1.0, metrics=metrics, reference=reference, **parts
         )
@@ -189,13 +190,13 @@ def at_pixel(measured: Reading, pixel: tuple[int, int]) -> str:
     """Return what is predicted at (row, col): class and confidence, metres, or the normal."""
     row, col = pixel
     values = measured.found.values
-    if isinstance(measured.probe, SegmentationProbe):
+    if measured.probe.reading == CLASS:
         name = measured.probe.classes.names[int(values[row, col])]
         if measured.found.confidence is None:
             return name
         return f"{name} {percent(measured.found.confidence[row, col].item())}"
-    if measured.probe.kind == "depth":
-        return f"{values[row, col].item():.2f} m"
+    if measured.probe.reading == SCALAR:
+        return f"{values[row, col].item():.2f} {measured.probe.unit}".rstrip()
     return ", ".join(f"{part:+.2f}" for part in values[:, row, col].tolist())
 
 
@@ -215,7 +216,7 @@ def _painted(
 ) -> tuple[np.ndarray, dict]:
     """Return colours (H, W, 3) and what explains them."""
     probe, values = measured.probe, measured.found.values.cpu().numpy()
-    if isinstance(probe, SegmentationProbe):
+    if probe.reading == CLASS:
         colours = colours_of(probe)
         counts = np.bincount(values.ravel(), minlength=probe.outputs)
         order = [k for k in np.argsort(-counts, kind="stable") if counts[k]][:LEGEND_ENTRIES]
@@ -226,9 +227,9 @@ def _painted(
             ]
         legend = tuple((name, colours[k]) for name, k in zip(names, order, strict=True))
         return np.array(colours, np.uint8)[values], {"legend": legend}
-    if probe.kind == "depth":
+    if probe.reading == SCALAR:
         low, high = scale
-        bar = palette.colorbar(palette.SEQUENTIAL, low, high, "distance (m)")
+        bar = palette.colorbar(palette.SEQUENTIAL, low, high, _scalar(probe))
         return palette.look_up(palette.SEQUENTIAL, values, low, high), {"colorbar": bar}
     # The usual picture of normals: right is red, up is green, towards the viewer is blue.
     seen = values * np.array([1, -1, -1])[:, None, None]
@@ -236,12 +237,17 @@ def _painted(
     return colours, {"legend": NORMAL_LEGEND}
 
 
+def _scalar(probe: Probe) -> str:
+    """Return what a colour bar of a probe's values says."""
+    return f"{probe.quantity or probe.title.lower()}{f' ({probe.unit})' if probe.unit else ''}"
+
+
 def _difference(measured: Reading) -> np.ndarray:
     """Return how far two predictions are apart (H, W): 0 or 1, metres, or degrees."""
     one, other = measured.found.values.cpu().double(), measured.other.values.cpu().double()
-    if measured.probe.kind == "segmentation":
+    if measured.probe.reading == CLASS:
         return (one != other).double().numpy()
-    if measured.probe.kind == "depth":
+    if measured.probe.reading == SCALAR:
         return (one - other).abs().numpy()
     cross = torch.linalg.cross(one, other, dim=0).norm(dim=0)
     return torch.rad2deg(torch.atan2(cross, (one * other).sum(dim=0))).numpy()

@@ -62,11 +62,12 @@ def resampler(name="bilinear", channels=24, size=(33, 40), grid=(5, 6)):
 
 def probe(kind, channels=24, outputs=7, **about):
     draw = torch.Generator().manual_seed(1)
-    outputs = 3 if kind == "normals" else outputs
+    outputs = PROBES.get(kind).fixed_outputs or outputs
     weight = torch.randn(outputs, channels, generator=draw)
     bias = torch.randn(outputs, generator=draw)
-    if kind == "segmentation":
-        about["classes"] = ClassSet(tuple(f"class {i}" for i in range(outputs)))
+    about |= PROBES.get(kind).arguments(
+        {"classes": [f"class {i}" for i in range(outputs)]}, outputs
+    )
     return PROBES.get(kind)(weight, bias, **about)
 
 
@@ -299,11 +300,11 @@ def test_a_head_with_other_outputs_than_its_row_says_is_refused(places):
 def test_every_published_head_has_a_reader_and_as_many_names_as_outputs():
     heads = [row for row in checkpoints() if row.method in PROBES]
     assert len(heads) == 10
-    from explorer.probes.files import _classes
     from explorer.probes.published import LAYOUTS
 
     for row in heads:
         assert row.options["layout"] in LAYOUTS
         if row.method == "segmentation":
-            names = _classes(row.options, row.options["outputs"]).names
+            made = SegmentationProbe.arguments(row.options, row.options["outputs"])
+            names = made["classes"].names
             assert len(names) == row.options["outputs"] and not names[0].startswith("class ")

@@ -83,6 +83,15 @@ def test_any_float_type_goes_in_and_the_features_type_comes_out(name, dtype, mod
         assert abs(weights.sum().item() - 1) < sums
 
 
+def test_another_window_keeps_the_features_type():
+    image, features = inputs(batch=1)
+    method = build("anyup")
+    made = method.prepare(image, features.half()).with_window(0.3, "window ±0.3")
+    method.window_ratio = 0.3
+    assert made.features().dtype == torch.float16 and "0.3" in made.note()
+    assert torch.equal(made.features(), method.prepare(image, features.half()).features())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_features_keep_their_gradients(name):
     image, features = inputs(batch=1)

@@ -280,4 +280,8 @@ def test_saving_refuses_what_could_not_be_read_again(tmp_path):
     made.window_ratio = object()
     with pytest.raises(WeightsError, match="cannot be saved"):
         made.save(tmp_path / "other.safetensors")
+    jafar = load_upsampler("jafar", checkpoint="untrained", channels=16, **HERE)
+    jafar.window_ratio = 0.05  # read by every call, and no argument of JAFAR's constructor
+    with pytest.raises(WeightsError, match="window_ratio was changed"):
+        jafar.save(tmp_path / "other.safetensors")
     assert not (tmp_path / "other.safetensors").exists()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 # They name the weights; they do not change a result.
 PROVENANCE = ("origin", "checkpoint", "digest", "fallback_for", "settings_assumed")
+_PLAIN = (bool, int, float, str, type(None), tuple, list, dict)
 # They describe a method's class where an instance overrules it.
 _IGNORED = (*PROVENANCE, "stand_in_since", "constructor_arguments")
 
@@ -62,6 +63,21 @@ def settings_digest(module: nn.Module, arguments: Mapping[str, Any]) -> str:
         attributes = public_attributes(part)
         parts.append([(path, name, freeze(attributes[name])) for name in sorted(attributes)])
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def changed_attributes(module: nn.Module, other: nn.Module) -> list[str]:
+    """Return the names of the public attributes in which two modules of one kind differ, those of
+    submodules included; ``training`` apart, and objects whose values cannot be compared.
+    """
+    parts = dict(other.named_modules())
+    return [
+        ".".join(filter(None, (path, name)))
+        for path, part in module.named_modules()
+        for name, value in public_attributes(part).items()
+        if name != "training"
+        and isinstance(value, _PLAIN)
+        and freeze(value) != freeze(getattr(parts.get(path), name, None))
+    ]
 
 
 def freeze(value: Any) -> Any:

@@ -195,6 +195,26 @@ def test_whatever_is_set_on_an_instance_changes_the_settings(name):
     assert method.settings_digest in seen
 
 
+def test_the_settings_digest_is_computed_once_but_follows_every_change(monkeypatch):
+    method = build("anyup")
+    first = method.settings_digest
+    with monkeypatch.context() as patched:
+        patched.setattr("explorer.upsamplers.settings.freeze", None)  # not asked again
+        assert method.settings_digest == first
+    method.image_encoder[0].stride = (2, 2)
+    changed = method.settings_digest
+    method.image_encoder[0].stride = (1, 1)
+    assert changed != first == method.settings_digest
+    method.sizes = [1, 2]
+    listed = method.settings_digest
+    method.sizes.append(3)  # the same object as before
+    assert method.settings_digest != listed
+    del method.sizes
+    assert method.settings_digest == first
+    method.query_encoder = torch.nn.Identity()
+    assert method.settings_digest != first
+
+
 @pytest.mark.parametrize("image_size, output_size", SIZES)
 @pytest.mark.parametrize("name", NAMES)
 def test_projection_equals_the_convolution_of_the_features(name, image_size, output_size):

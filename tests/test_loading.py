@@ -1,5 +1,6 @@
 """Which weights an upsampler gets, and what it says about them."""
 
+import os
 import shutil
 import warnings
 from dataclasses import replace
@@ -232,6 +233,21 @@ def test_weights_without_settings_warn_and_say_so(ending, tmp_path):
     panel = VIEWS.create("pca").render(session, options)[-1]
     assert "settings assumed" in panel.caption
     assert panel.recipe["upsampler"]["note"] == "settings assumed"
+
+
+def test_a_method_without_weights_takes_none():
+    for fine in (None, "untrained", "training-free"):
+        assert load_upsampler("jbu", checkpoint=fine, **HERE).origin == "training-free"
+    with pytest.raises(WeightsError, match="has no weights to load; leave out its .* 'my.pth'"):
+        load_upsampler("jbu", checkpoint="my.pth", **HERE)
+
+
+def test_what_is_there_but_no_regular_file_is_not_called_absent(tmp_path):
+    with pytest.raises(WeightsError, match="it is a folder, and a file of weights is expected"):
+        load_upsampler("anyup", checkpoint=tmp_path, **HERE)
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(WeightsError, match="it is a pipe or device"):
+        load_upsampler("anyup", checkpoint=tmp_path / "pipe.pth", **HERE)
 
 
 def test_a_known_file_is_known_by_its_digest(tmp_path):

@@ -13,10 +13,12 @@ import torch
 from explorer.backbones import load_backbone, statistics
 from explorer.core import ExplorerError, WeightsError, WeightsWarning, pick_device
 from explorer.hub import AbsentWeightsError, Checkpoint, Loaded, find, load
+from explorer.messages import shown
 from explorer.upsamplers import UPSAMPLERS, Upsampler
 
 UNTRAINED = "untrained"
 TRAINING_FREE = "training-free"
+NO_WEIGHTS = (UNTRAINED, TRAINING_FREE)  # what a method without parameters may be told to have
 
 
 def load_upsampler(
@@ -51,8 +53,9 @@ def load_upsampler(
 
     Raises:
         UnknownNameError: no such upsampler or checkpoint.
-        WeightsError: the weights are absent, damaged or do not fit; without ``checkpoint``, there
-            are none for this backbone here. Random weights are never returned unasked.
+        WeightsError: the weights are absent, damaged or do not fit, or the method has none to
+            load; without ``checkpoint``, there are none for this backbone here. Random weights are
+            never returned unasked.
     """
     kind = UPSAMPLERS.get(name)
     if channels is None and backbone is not None and kind.trained and not kind.agnostic:
@@ -68,6 +71,11 @@ def load_upsampler(
         has_weights = next(upsampler.parameters(), None) is not None
         if has_weights and checkpoint != UNTRAINED:
             raise _no_weights(kind, backbone, stage)
+        if checkpoint is not None and checkpoint not in NO_WEIGHTS:
+            raise WeightsError(
+                f"{kind.title} has no weights to load; leave out its checkpoint "
+                f"{shown(str(checkpoint))}"
+            )
         upsampler.origin = UNTRAINED if has_weights else TRAINING_FREE
         upsampler.checkpoint, upsampler.digest = upsampler.origin, upsampler.origin
     else:

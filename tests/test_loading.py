@@ -1,5 +1,6 @@
 """Which weights an upsampler gets, and what it says about them."""
 
+import os
 import shutil
 import warnings
 from dataclasses import replace
@@ -241,6 +242,21 @@ def test_weights_without_settings_warn_and_say_so(ending, tmp_path):
     assert panel.recipe["upsampler"]["note"] == "settings assumed"
 
 
+def test_a_method_without_weights_takes_none():
+    for fine in (None, "untrained", "training-free"):
+        assert load_upsampler("jbu", checkpoint=fine, **HERE).origin == "training-free"
+    with pytest.raises(WeightsError, match="has no weights to load; leave out its .* 'my.pth'"):
+        load_upsampler("jbu", checkpoint="my.pth", **HERE)
+
+
+def test_what_is_there_but_no_regular_file_is_not_called_absent(tmp_path):
+    with pytest.raises(WeightsError, match="it is a folder, and a file of weights is expected"):
+        load_upsampler("anyup", checkpoint=tmp_path, **HERE)
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(WeightsError, match="it is a pipe or device"):
+        load_upsampler("anyup", checkpoint=tmp_path / "pipe.pth", **HERE)
+
+
 def test_a_known_file_is_known_by_its_digest(tmp_path):
     source = checkpoints_folder() / "anyup_efficientnet_lite.safetensors"
     copied = shutil.copy(source, tmp_path / "renamed.safetensors")
@@ -287,4 +303,8 @@ def test_saving_refuses_what_could_not_be_read_again(tmp_path):
     made.window_ratio = object()
     with pytest.raises(WeightsError, match="cannot be saved"):
         made.save(tmp_path / "other.safetensors")
+    jafar = load_upsampler("jafar", checkpoint="untrained", channels=16, **HERE)
+    jafar.window_ratio = 0.05  # read by every call, and no argument of JAFAR's constructor
+    with pytest.raises(WeightsError, match="window_ratio was changed"):
+        jafar.save(tmp_path / "other.safetensors")
     assert not (tmp_path / "other.safetensors").exists()

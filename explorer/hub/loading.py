@@ -102,8 +102,10 @@ def convert(
         WeightsError: see `load`; or nobody can tell which checkpoint the file is.
     """
     path: Path | None = None
-    if isinstance(wanted, Path) or (isinstance(wanted, str) and Path(wanted).is_file()):
-        path = Path(wanted)
+    if isinstance(wanted, Path) or (
+        isinstance(wanted, str) and (is_path(wanted) or Path(wanted).is_file())
+    ):
+        path = resolve(Path(wanted))
         row = row or _published_like(path)
     elif row is None:
         row = checkpoint(wanted) if isinstance(wanted, str) else wanted

@@ -25,6 +25,7 @@ from explorer.hub.published import CHECKPOINTS
 from explorer.hub.release import release_file
 from explorer.hub.rows import CONVERTED, AbsentWeightsError, Checkpoint
 from explorer.hub.states import PICKLED
+from explorer.input_files import check_regular
 
 log = logging.getLogger(__name__)
 _SHARED_NAMES = {f for f, n in Counter(row.file for row in CHECKPOINTS).items() if n > 1}
@@ -89,8 +90,9 @@ def resolve(
     """
     if isinstance(wanted, Path) or (isinstance(wanted, str) and is_path(wanted)):
         path = Path(wanted).expanduser()
-        if not path.is_file():
+        if not path.exists():
             raise WeightsError(f"there is no file {path}")
+        check_regular(path, "a file of weights", WeightsError)
         if path.with_suffix(".json").is_file() and path.suffix == ".safetensors":
             read_card(path)
         return path

@@ -113,9 +113,13 @@ class DepthProbe(Probe):
 
 
 def expected_depth(logits: Tensor, span: tuple[float, float]) -> Tensor:
-    """Return the expected distance (...) of outputs (K, ...) over K bins that fill ``span``."""
+    """Return the expected distance (...) of outputs (K, ...) over K bins that fill ``span``; in
+    float32, or float64 for such outputs.
+    """
+    # Hundreds of bins are closer together than half precision tells apart.
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     share = F.relu(logits) + DEPTH_FLOOR
-    centres = torch.linspace(*span, len(logits), device=logits.device)
+    centres = torch.linspace(*span, len(logits), dtype=logits.dtype, device=logits.device)
     return torch.tensordot(centres, share, dims=1) / share.sum(dim=0)
 
 

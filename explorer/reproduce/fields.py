@@ -12,6 +12,7 @@ from explorer.core import ExplorerError, unknown_name
 from explorer.figure import PRESETS, FigureStyle
 from explorer.hub.resolution import is_path
 from explorer.image import Photo
+from explorer.loading import NO_WEIGHTS
 from explorer.messages import listed, nearest, one_line, shown
 from explorer.options import MAX_SIZE
 from explorer.reproduce.recipe import TWO_PHOTOS, Shown
@@ -69,6 +70,10 @@ def read_checkpoints(
             raise broken(f"checkpoint of {said(method)}")
         if str(method).partition(":")[0] not in UPSAMPLERS:  # earlier versions wrote what came
             remarks.append(f"the recipe's checkpoint of {said(method)}, no upsampler, is left out")
+        elif not UPSAMPLERS.get(method.partition(":")[0]).trained and file not in NO_WEIGHTS:
+            remarks.append(
+                f"the recipe's checkpoint of {said(method)}, which has no weights, is left out"
+            )
         elif isinstance(row, str) and not is_path(row):
             found[method] = row
         elif method not in given:

@@ -14,13 +14,12 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from explorer.atomic_files import OutputError, part_file
 from explorer.core import ExplorerError, WeightsError
 from explorer.destinations import check_file
 from explorer.feature_cache import FeatureCache
+from explorer.hub import load
 from explorer.progress import progress_bar
 from explorer.training.labelled import LabelledPhotos
 from explorer.training.log import RunLog, plot
@@ -31,7 +30,7 @@ from explorer.training.sharpness import labels_kept
 from explorer.training.step import Sampler, Step
 from explorer.training.terms import Objective
 from explorer.training.validation import cases, score, summary
-from explorer.upsamplers import UPSAMPLERS
+from explorer.upsamplers import UPSAMPLERS, Upsampler
 from explorer.upsamplers.saving import write_with_settings
 
 
@@ -276,16 +275,23 @@ def merit(found: dict) -> float:
     return found["gain_x2"] + found["gain_x4"] + labels
 
 
-def start_from(upsampler: torch.nn.Module, path: Path) -> None:
+def start_from(upsampler: Upsampler, path: Path) -> None:
     """Load weights into an upsampler before training.
 
     Raises:
-        WeightsError: the file is not safetensors or holds other parameters.
+        WeightsError: the file cannot be read, or holds another method's or other parameters.
     """
+    loaded = load(path, allow_network=False)
+    known = loaded.row or loaded.settings
+    if known and known.method != upsampler.name:
+        raise WeightsError(
+            f"the run cannot start from {path.name}: it holds weights of {known.method}, not "
+            f"{upsampler.name}"
+        )
     try:
-        upsampler.load_state_dict(load_file(path), strict=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        upsampler.load_state_dict(loaded.state, strict=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"the run cannot start from {path.name}: {reason}") from None
 
 

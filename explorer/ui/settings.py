@@ -17,6 +17,7 @@ from explorer.core import ExplorerError
 from explorer.image import Photo
 from explorer.messages import shown
 from explorer.session import Options
+from explorer.upsamplers import UPSAMPLERS
 from explorer.validation import Described, Name, Real, Share, Text, Whole, checked, fits
 from explorer.views import pca
 from explorer.views.probe import SHOWN
@@ -201,10 +202,20 @@ class Settings:
                 found[key] = pairs[key][:80]
         found |= _parse_query(pairs.get("query", ""))
         chosen = [part.partition("=") for part in pairs.get("checkpoints", "").split(",")]
-        named = {k: v for k, _, v in chosen if v and fits(Name, k) and fits(Text, v)}
+        named = {
+            k: v
+            for k, _, v in chosen
+            if v and fits(Name, k) and fits(Text, v) and not _has_no_weights(k)
+        }
         if named:
             found["checkpoints"] = named
         return cls(**found)
+
+
+def _has_no_weights(key: str) -> bool:
+    """Whether "method" or "method:backbone" names a method that has no weights to choose."""
+    method = key.partition(":")[0]
+    return method in UPSAMPLERS and not UPSAMPLERS.get(method).trained
 
 
 def parse_components(text: str | Sequence[int]) -> list[int]:

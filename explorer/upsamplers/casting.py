@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import torch
@@ -50,6 +51,12 @@ class CastResampler(Resampler):
     def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Return the (h, w) weights of the linear map at one output pixel."""
         return self.inner.stencil(row, col, batch)
+
+    def with_window(self, ratio: float, remark: str) -> Resampler:
+        """Return the same under windows of another half-width, of methods that have windows."""
+        other = copy(self)
+        other.inner = self.inner.with_window(ratio, remark)
+        return other
 
     def note(self) -> str:
         """Say what the caption must mention."""

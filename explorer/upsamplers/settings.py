@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import operator
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 # They name the weights; they do not change a result.
 PROVENANCE = ("origin", "checkpoint", "digest", "fallback_for", "settings_assumed")
+_PLAIN = (bool, int, float, str, type(None), tuple, list, dict)
+_DIGESTS: WeakKeyDictionary[nn.Module, tuple[list[Any], str]] = WeakKeyDictionary()
 # They describe a method's class where an instance overrules it.
-_IGNORED = (*PROVENANCE, "stand_in_since", "constructor_arguments")
+_IGNORED = frozenset((*PROVENANCE, "stand_in_since", "constructor_arguments"))
 
 
 def constructor_arguments(kind: type, args: tuple, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,13 +59,61 @@ def current_settings(module: nn.Module, arguments: Mapping[str, Any]) -> dict[st
 
 
 def settings_digest(module: nn.Module, arguments: Mapping[str, Any]) -> str:
-    """Return 16 hex digits of all settings, those of submodules included."""
+    """Return 16 hex digits of all settings, those of submodules included.
+
+    Every cache key asks for them, so they are remembered until any attribute is another object;
+    only where all of them are immutable, so that none can change and stay the same object.
+    """
+    seen = _attributes_of_all(module, arguments)
+    before = _DIGESTS.get(module)
+    if before and len(seen) == len(before[0]) and all(map(operator.is_, seen, before[0])):
+        return before[1]
     now = current_settings(module, arguments)
     parts = [[("", name, freeze(now[name])) for name in sorted(now)]]
     for path, part in module.named_modules():
         attributes = public_attributes(part)
         parts.append([(path, name, freeze(attributes[name])) for name in sorted(attributes)])
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    found = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    if all(map(_is_immutable, seen)):
+        _DIGESTS[module] = seen, found
+    else:
+        _DIGESTS.pop(module, None)
+    return found
+
+
+def _attributes_of_all(module: nn.Module, arguments: Mapping[str, Any]) -> list[Any]:
+    """Return the submodules, names and values that ``settings_digest`` reads, in order; written
+    for speed.
+    """
+    found = [*arguments.keys(), *arguments.values()]
+    for part in module.modules():
+        if part is not module:
+            found.append(part)
+        for item in vars(part).items():
+            if item[0][0] != "_" and item[0] not in _IGNORED:
+                found += item
+    return found
+
+
+def _is_immutable(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_immutable, value))
+    return isinstance(value, bool | int | float | str | type(None) | nn.Module)
+
+
+def changed_attributes(module: nn.Module, other: nn.Module) -> list[str]:
+    """Return the names of the public attributes in which two modules of one kind differ, those of
+    submodules included; ``training`` apart, and objects whose values cannot be compared.
+    """
+    parts = dict(other.named_modules())
+    return [
+        ".".join(filter(None, (path, name)))
+        for path, part in module.named_modules()
+        for name, value in public_attributes(part).items()
+        if name != "training"
+        and isinstance(value, _PLAIN)
+        and freeze(value) != freeze(getattr(parts.get(path), name, None))
+    ]
 
 
 def freeze(value: Any) -> Any:

@@ -154,9 +154,11 @@ def reach(resampler: LinearResampler, batch: int = 0) -> Reach:
     """
     values = resampler.values
     height, width = resampler.grid
-    # From the middle of the grid: smaller squares, less cancellation.
-    rows = torch.arange(height, device=values.device, dtype=values.dtype) - (height - 1) / 2
-    cols = torch.arange(width, device=values.device, dtype=values.dtype) - (width - 1) / 2
+    # From the middle of the grid: smaller squares, less cancellation; half precision would leave
+    # nothing of their differences.
+    exact = {"device": values.device, "dtype": torch.promote_types(values.dtype, torch.float32)}
+    rows = torch.arange(height, **exact) - (height - 1) / 2
+    cols = torch.arange(width, **exact) - (width - 1) / 2
     down, right = rows[:, None].expand(height, width), cols.expand(height, width)
     channels = torch.stack([down, right, down**2 + right**2, torch.ones_like(down)])
     with torch.no_grad():
@@ -168,7 +170,7 @@ def reach(resampler: LinearResampler, batch: int = 0) -> Reach:
     spread = variance.clamp(min=0).sqrt()
     rounding = 1e-4 * (height**2 + width**2) / 100
     own_row, own_col = (
-        _centres(cells, outputs, values)
+        _centres(cells, outputs, rows)
         for cells, outputs in zip(resampler.grid, resampler.output_size, strict=True)
     )
     return Reach(

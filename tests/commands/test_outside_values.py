@@ -68,6 +68,7 @@ def refused(capsys, *arguments):
         (["--checkpoint", "jafar=untrained"], "not shown"),
         (["--checkpoint", "jbu:efficientnet_lite1=x"], "'efficientnet_lite1', which is not shown"),
         (["--checkpoint", "jbu=untrained", "--checkpoint", "jbu=x"], "'jbu' twice"),
+        (["--checkpoint", "jbu=foo"], "has no weights to load; leave out its checkpoint 'foo'"),
         (["--view-option", "percentil=2"], "did you mean percentile?"),
         (["--view-option", "junk=" + "x" * 10**5], "has no option 'junk'"),
         (["--view-option", "head=1"], "the pca view has no option 'head'"),

@@ -53,11 +53,12 @@ def places(tmp_path, monkeypatch):
     return tmp_path
 
 
-def resampler(name="bilinear", channels=24, size=(33, 40), grid=(5, 6)):
+def resampler(name="bilinear", channels=24, size=(33, 40), grid=(5, 6), dtype=torch.float32):
     torch.manual_seed(0)
     kind = UPSAMPLERS.get(name)
     upsampler = kind(**kind.options_for(channels)).eval().requires_grad_(False)
-    return upsampler.prepare(torch.rand(1, 3, *size), torch.randn(1, channels, *grid), size)
+    image, features = torch.rand(1, 3, *size), torch.randn(1, channels, *grid)
+    return upsampler.prepare(image, features.to(dtype), size)
 
 
 def probe(kind, channels=24, outputs=7, **about):
@@ -111,6 +112,20 @@ def test_a_single_pixel_reads_what_the_map_reads():
     assert reader.probabilities(reader.at(made, 7, 11)).sum().item() == pytest.approx(1)
     with pytest.raises(SizeError):
         reader.at(made, 33, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("outputs", [7, 64])  # projected before upsampling, and after it
+@pytest.mark.parametrize("kind", PROBES.names())
+def test_features_of_any_float_type_are_read(kind, outputs, dtype):
+    reader = probe(kind, outputs=outputs)
+    reader.weight /= 5
+    found, exact = (reader.predict(resampler(dtype=t)).values for t in (dtype, torch.float32))
+    if kind == "segmentation":
+        assert (found == exact).float().mean() > 0.98
+    else:
+        assert (found - exact).abs().max() < (0.1 if dtype == torch.bfloat16 else 0.01)
+    assert reader.at(resampler(dtype=dtype), 3, 4).dtype == dtype
 
 
 def test_depth_is_the_expectation_over_bins():

@@ -22,7 +22,7 @@ from explorer.image import resize
 from explorer.loading import load_upsampler
 from explorer.training import loop, terms, validation
 from explorer.training.log import read_log
-from explorer.training.loop import Places, Trainer
+from explorer.training.loop import Places, Trainer, start_from
 from explorer.training.losses import feature_loss
 from explorer.training.optimiser import enlarge, make_optimiser, pace
 from explorer.training.photos import PhotoFolder, View, photo_paths, split
@@ -655,3 +655,24 @@ def test_labels_survive_sharp_weights_better_than_blurred_ones(backbone, tmp_pat
         assert isinstance(method, Blurred) or scores["labels"] == scores["labels_jbu"]
     assert scores["labelled_photos"] == 1 and scores["labels_bilinear"] > 0.9
     assert found["Blurred"] < -0.05 < max(found.values())
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".pth"])
+def test_a_run_starts_from_any_weights_a_user_saved(tmp_path, ending):
+    source, target = (UPSAMPLERS.create("featup", feat_dim=8) for _ in range(2))
+    path = tmp_path / f"mine{ending}"
+    source.save(path) if ending == ".safetensors" else torch.save(source.state_dict(), path)
+    start_from(target, path)
+    state = target.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in source.state_dict().items())
+
+
+def test_weights_a_run_cannot_start_from_are_one_sentence(tmp_path):
+    UPSAMPLERS.create("anyup").save(tmp_path / "other.safetensors")
+    torch.save(UPSAMPLERS.create("featup", feat_dim=12).state_dict(), tmp_path / "wide.pth")
+    method = UPSAMPLERS.create("featup", feat_dim=8)
+    with pytest.raises(WeightsError, match="holds weights of anyup, not featup"):
+        start_from(method, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="cannot start from wide.pth: .*size mismatch") as caught:
+        start_from(method, tmp_path / "wide.pth")
+    assert "\n" not in str(caught.value)

@@ -244,7 +244,8 @@ def test_a_lone_surrogate_in_a_link():
 def test_links_of_before_are_read_as_before():
     link = (
         "example=cat&view=probe&backbones=efficientnet_lite0%3Ablocks.4&upsamplers=jafar,anyup"
-        "&opacity=0.5&reference=anyup&query=0.25,0.75&checkpoints=jafar%3Duntrained&components=4-6"
+        "&opacity=0.5&reference=anyup&query=0.25,0.75&components=4-6"
+        "&checkpoints=jafar%3Duntrained,bilinear%3Dfoo"  # foo never had an effect
     )
     found = Settings.parse(link)
     assert found.example == "cat" and found.view == "probe" and found.opacity == 0.5

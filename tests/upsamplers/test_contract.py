@@ -97,6 +97,15 @@ def test_any_float_type_goes_in_and_the_features_type_comes_out(name, dtype, mod
         assert abs(resampler.stencil(3, 4).sum().item() - 1) < sums
 
 
+def test_another_window_keeps_the_features_type():
+    image, features = inputs(batch=1)
+    method = build("anyup")
+    made = method.prepare(image, features.half()).with_window(0.3, "window ±0.3")
+    method.window_ratio = 0.3
+    assert made.features().dtype == torch.float16 and "0.3" in made.note()
+    assert torch.equal(made.features(), method.prepare(image, features.half()).features())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_features_keep_their_gradients(name):
     image, features = inputs(batch=1)
@@ -194,6 +203,26 @@ def test_whatever_is_set_on_an_instance_changes_the_settings(name):
     assert len(seen) == (6 if part is not None else 5)
     method.origin = method.checkpoint = method.digest = "of somebody"  # names, no settings
     assert method.settings_digest in seen
+
+
+def test_the_settings_digest_is_computed_once_but_follows_every_change(monkeypatch):
+    method = build("anyup")
+    first = method.settings_digest
+    with monkeypatch.context() as patched:
+        patched.setattr("explorer.upsamplers.settings.freeze", None)  # not asked again
+        assert method.settings_digest == first
+    method.image_encoder[0].stride = (2, 2)
+    changed = method.settings_digest
+    method.image_encoder[0].stride = (1, 1)
+    assert changed != first == method.settings_digest
+    method.sizes = [1, 2]
+    listed = method.settings_digest
+    method.sizes.append(3)  # the same object as before
+    assert method.settings_digest != listed
+    del method.sizes
+    assert method.settings_digest == first
+    method.query_encoder = torch.nn.Identity()
+    assert method.settings_digest != first
 
 
 @pytest.mark.parametrize("image_size, output_size", SIZES)

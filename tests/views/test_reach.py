@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from tiny import METHODS
 
-from explorer.upsamplers import LinearResampler
+from explorer.upsamplers import UPSAMPLERS, LinearResampler
 from explorer.views import VIEWS, palette
 from explorer.views.reach import RIM, reach
 
@@ -99,3 +100,13 @@ def test_what_is_not_linear_says_so(session, options):
     panels = VIEWS.create("reach").render(session, options(upsamplers=("bilinear", "twisted")))
     assert panels[-1].column == "twisted" and "choose another method" in panels[-1].error
     assert panels[-2].error is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_features_have_the_same_moments(dtype):
+    image, features = torch.rand(1, 3, 96, 128), torch.randn(1, 4, 24, 32)
+    method = UPSAMPLERS.create("bilinear")
+    exact = reach(method.prepare(image, features))
+    half = reach(method.prepare(image, features.to(dtype)))
+    for name in ("down", "right", "spread"):
+        assert np.allclose(getattr(half, name), getattr(exact, name), atol=1e-3)

@@ -234,11 +234,11 @@ def test_options_that_earlier_versions_kept_are_left_out_with_a_remark():
     figure = copy.deepcopy(FIGURE)
     plain = restore(figure, PHOTO, SESSION)
     figure["recipe"]["views"][0]["options"] |= {"hed": 1, "junk": "x" * 10**6, "\x1b[2J": 3}
-    figure["recipe"]["checkpoints"]["jaffar"] = "untrained"
+    figure["recipe"]["checkpoints"] |= {"jaffar": "untrained", "bicubic": "foo"}
     made = restore(read_figure(embedded(json.dumps(figure), "png")), PHOTO, SESSION)
     assert [view.view for view in made.views] == [view.view for view in plain.views]
     assert made.options.checkpoints == plain.options.checkpoints
-    assert len(made.remarks) == 4 and all(one.isprintable() for one in made.remarks)
+    assert len(made.remarks) == 5 and all(one.isprintable() for one in made.remarks)
     assert len(to_json(made.recipe)) < 10_000
 
 

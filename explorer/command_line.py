@@ -61,6 +61,8 @@ def destination(
     not exist. No output may replace a photo, nor one of the other files that are ``read``. Raises
     ExplorerError for what cannot be.
     """
+    if not all(name.strip() for name in given):
+        raise ExplorerError("a photo's name is empty; name a file, a folder or a pattern")
     kind, ending = chosen or default, out.suffix.lower().lstrip(".")
     many = len(given) > 1 or any(Path(name).is_dir() or _is_pattern(name) for name in given)
     if not many and not out.is_dir() and ending:

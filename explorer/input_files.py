@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import stat
 from pathlib import Path
@@ -9,6 +10,15 @@ from pathlib import Path
 from explorer.core import ExplorerError
 
 MAX_TEXT = 64 * 2**20
+
+
+def given_path(text: str) -> Path:
+    """Return a command's argument as a path; of an empty text ``Path`` would make the working
+    folder.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a file or folder")
+    return Path(text)
 
 
 def check_regular(

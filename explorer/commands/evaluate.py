@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from explorer.destinations import add_output
 from explorer.hub.rows import check_checkpoint_name
+from explorer.input_files import given_path
 
 HELP = "score upsamplers on a folder of photos"
 TASKS = ("segmentation", "depth", "normals", "preservation", "reconstruction", "edges")
@@ -16,7 +16,9 @@ TASKS = ("segmentation", "depth", "normals", "preservation", "reconstruction", "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("--data", required=True, type=Path, help="folder with images/ and maps")
+    parser.add_argument(
+        "--data", required=True, type=given_path, help="folder with images/ and maps"
+    )
     parser.add_argument(
         "--labels",
         help="the folder of label maps, e.g. labels13; reconstruction then takes its test photos "

@@ -21,6 +21,7 @@ from explorer.command_line import (
     view_option,
 )
 from explorer.destinations import add_output
+from explorer.input_files import given_path
 
 if TYPE_CHECKING:
     from explorer.core import Panel
@@ -45,13 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, 'patterns*'")
     parser.add_argument("--photo", action="append", default=[], help="the same, by name")
-    parser.add_argument("--recipe", type=Path, metavar="FIGURE", help="take all settings from it")
+    parser.add_argument(
+        "--recipe", type=given_path, metavar="FIGURE", help="take all settings from it"
+    )
     parser.add_argument("--backbones", help="NAME[:STAGE],... (efficientnet_lite0)")
     parser.add_argument("--upsamplers", help="NAME,... (bilinear,jbu,jafar,anyup)")
     parser.add_argument("--views", help="pca,attention,reach,similarity,... (pca)")
     parser.add_argument("--view-option", action="append", metavar="NAME=VALUE", help="of the views")
     parser.add_argument("--query", help="ROW,COL on the output grid (the middle)")
-    parser.add_argument("--second", type=Path, help="second photo of the similarity view")
+    parser.add_argument("--second", type=given_path, help="second photo of the similarity view")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="METHOD=NAME_OR_PATH")
     parser.add_argument("--input-size", type=int, help=f"longer side, in pixels ({SIZE})")
     parser.add_argument("--output-size", type=int, help=f"longer side, in pixels ({SIZE})")

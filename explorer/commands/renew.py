@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from explorer.destinations import check_file
+from explorer.input_files import given_path
 
 HELP = "put the rows of a later evaluation into a report"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("report", type=Path, help="the report (.json) that gets the rows")
+    parser.add_argument("report", type=given_path, help="the report (.json) that gets the rows")
     parser.add_argument(
         "later",
-        type=Path,
+        type=given_path,
         nargs="+",
         help="report.json of evaluate with the same data, backbone and settings, and bilinear "
         "among its upsamplers",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from explorer.command_line import assignments
 from explorer.destinations import add_output, check_file
 from explorer.hub.rows import check_checkpoint_name
+from explorer.input_files import given_path
 
 HELP = "score a finished run and write its card"
 
@@ -15,9 +15,13 @@ HELP = "score a finished run and write its card"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "weights", type=Path, help="what train wrote, or weights shipped before, to score again"
+        "weights",
+        type=given_path,
+        help="what train wrote, or weights shipped before, to score again",
     )
-    parser.add_argument("--data", required=True, type=Path, help="the photos it was trained on")
+    parser.add_argument(
+        "--data", required=True, type=given_path, help="the photos it was trained on"
+    )
     parser.add_argument("--backbones", help="NAME[:STAGE],... to score on; default: the run's own")
     parser.add_argument(
         "--options", help="of the method at use, NAME=VALUE,..., beside those it was trained with"
@@ -27,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", type=int, default=80)
     parser.add_argument("--photos", type=int, help="score on the first N held-out photos only")
     parser.add_argument("--guidance", type=int, default=448, help="side of the guidance, pixels")
-    parser.add_argument("--labelled", type=Path, help="folder with label maps: sharpness at use")
+    parser.add_argument(
+        "--labelled", type=given_path, help="folder with label maps: sharpness at use"
+    )
     parser.add_argument("--labels", help="its folder of label maps, e.g. labels13")
     parser.add_argument("--labelled-photos", type=int, default=12)
     add_output(parser, "--cache", {"folder": True}, help="folder for half-precision features")

@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from explorer.command_line import assignments, numbers
 from explorer.core import ExplorerError
 from explorer.destinations import add_output, check_file, same_file
+from explorer.input_files import given_path
 from explorer.validation import Real, Whole, checked
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backbone", required=True, help="NAME[:STAGE][,NAME[:STAGE]...]; one per step, in turn"
     )
-    parser.add_argument("--data", required=True, type=Path, help="folder of photos")
+    parser.add_argument("--data", required=True, type=given_path, help="folder of photos")
     add_output(
         parser,
         "--out",
@@ -96,7 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser, "--cache", {"folder": True}, help="folder for half-precision features")
     parser.add_argument("--cache-gib", type=float, default=8.0)
     parser.add_argument("--held-out", type=int, default=80, help="photos kept for validation")
-    parser.add_argument("--init", type=Path, help="weights to start from instead of random ones")
+    parser.add_argument(
+        "--init", type=given_path, help="weights to start from instead of random ones"
+    )
     parser.add_argument("--validate-every", type=int, default=250)
     parser.add_argument("--validate-photos", type=int, default=16)
     parser.add_argument(

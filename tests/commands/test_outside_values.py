@@ -134,6 +134,23 @@ def test_train(photo, capsys, arguments, words):
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["features", "", "--out", "o"],
+        ["figure", "--photo", "", "--out", "o"],
+        ["figure", "cat.jpg", "--second", " ", "--out", "o"],
+        ["figure", "--recipe", "", "--out", "o"],
+        ["train", "jafar", "--backbone", "efficientnet_lite0", "--data", "", "--out", "a"],
+        ["evaluate", "edges", "--data", "", "--out", "o"],
+        ["ship", "", "--data", "photos", "--out", "o"],
+    ],
+)
+def test_an_empty_name_is_not_the_working_folder(arguments, capsys):
+    """Such as --data "$PHOTOS" where the variable is not set."""
+    assert "is empty; name a file" in refused(capsys, *arguments)
+
+
 def test_recipes_of_before_are_in_range():
     for method in ("jafar", "anyup", "featup"):
         for budget in ("small", "published"):

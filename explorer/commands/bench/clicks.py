@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import io
 from functools import partial
-from pathlib import Path
 
 from explorer.bundled import EXAMPLES
 from explorer.commands.bench.measuring import measured, median_ms, spread, target, timed
+from explorer.input_files import given_path
 
 ATTENTION_MS, SIMILARITY_MS = 150.0, 1500.0
 EXAMPLE = EXAMPLES / "china.jpg"
@@ -17,7 +17,7 @@ CLICKS = ((0.5, 0.5), (0.3, 0.7), (0.02, 0.98), (0.8, 0.2), (0.45, 0.33))  # sha
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""
-    parser.add_argument("--photo", type=Path, default=EXAMPLE)
+    parser.add_argument("--photo", type=given_path, default=EXAMPLE)
     parser.add_argument("--backbone", default="efficientnet_lite0", help="NAME[:STAGE]")
     parser.add_argument("--upsamplers", default="bilinear,featup,jafar,anyup")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="METHOD=NAME_OR_PATH")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 from explorer.commands.bench.clicks import EXAMPLE
 from explorer.commands.bench.measuring import target
+from explorer.input_files import given_path
 
 LEAST_COSINE = 0.999  # of encoders in bfloat16, mean over pixels, of the methods that are halved
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""
-    parser.add_argument("--photo", type=Path, default=EXAMPLE)
+    parser.add_argument("--photo", type=given_path, default=EXAMPLE)
     parser.add_argument("--backbone", default="efficientnet_lite0", help="NAME[:STAGE]")
     parser.add_argument("--upsamplers", help="by default every one")
     parser.add_argument("--size", type=int, default=224, help="longer side of input and output")

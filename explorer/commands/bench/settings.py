@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.commands.bench.measuring import circumstances
@@ -12,6 +11,7 @@ from explorer.core import ExplorerError
 from explorer.destinations import add_output
 from explorer.findings.benches import BILINEAR
 from explorer.hub.places import write_json
+from explorer.input_files import given_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,8 +26,8 @@ Settings = Callable[["Tensor", "Tensor", tuple[int, int]], Iterable[tuple[str, "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what such a bench needs beside the settings."""
-    parser.add_argument("--data", type=Path, required=True, help="the photos train was given")
-    parser.add_argument("--labelled", type=Path, required=True, help="folder with label maps")
+    parser.add_argument("--data", type=given_path, required=True, help="the photos train was given")
+    parser.add_argument("--labelled", type=given_path, required=True, help="folder with label maps")
     parser.add_argument("--labels", help="its folder of label maps, e.g. labels13")
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--checkpoint", help="a row, a path or 'untrained'; default: as the app")

@@ -167,6 +167,19 @@ def test_every_start_of_the_app_is_one_that_it_takes(monkeypatch):
         app.build_parser().parse_args(words)
 
 
+@pytest.mark.parametrize("words", [[], ["--queue", "9"]], ids=str)
+def test_arguments_in_the_environment_are_defaults(words, monkeypatch):
+    """As docs/deploy.md has them, for ``app.py`` and for the command."""
+    monkeypatch.setenv("EXPLORER_ARGS", "--queue 7 --trust-names")
+    monkeypatch.syspath_prepend(ROOT)
+    app = pytest.importorskip("app")
+    for args in (
+        app.build_parser().parse_args(words),
+        build_parser("app").parse_args(["app", *words]),
+    ):
+        assert (args.queue, args.trust_names, args.longest) == (9 if words else 7, True, 2048)
+
+
 def test_no_line_of_shell_is_passed_over():
     """Every bash line is a command of ours or one of the well-known ones around it."""
     known = {"pip", "curl", "docker", "python3", "."}

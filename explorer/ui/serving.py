@@ -1,13 +1,11 @@
-"""Start the app for strangers: options of the launch, a health report, guarded events."""
+"""Start the app for strangers: a health report, guarded events."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,75 +16,20 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from explorer import __version__
-from explorer.admission import Limits
 from explorer.core import WeightsError
 from explorer.image import open_photo
-from explorer.options import MAX_SIZE
-from explorer.precision import EXACT, HALF
 from explorer.proc import resident_bytes
-from explorer.room import GIB, free_bytes
-from explorer.session import DEFAULT_BUDGET, Session
+from explorer.room import free_bytes
+from explorer.session import Session
 from explorer.ui import journal, zero
 from explorer.ui.choices import example_photos
 from explorer.ui.gateway import MIB, Gateway
 from explorer.ui.guard import WORK, protect
+from explorer.ui.launch_options import Serving
 from explorer.ui.settings import Settings
 from explorer.ui.sweeping import keep_sweeping
 
 FOLDER_MODE = 0o700
-
-
-@dataclass(frozen=True)
-class Serving:
-    """How much strangers get: see ``add_arguments``."""
-
-    trust_names: bool = False
-    longest: int = 2048
-    request_seconds: float = 120.0
-    queue: int = 32
-    at_once: int = 1
-    upload_mb: int = 32
-    cache_gb: float = DEFAULT_BUDGET / GIB
-    encoders: str = EXACT
-
-    @classmethod
-    def of(cls, args: argparse.Namespace) -> Serving:
-        """Read the parsed arguments of ``add_arguments``."""
-        return cls(**{name: getattr(args, name) for name in cls.__dataclass_fields__})
-
-    def session(self, device: str | None) -> Session:
-        """Return the session that all visitors share; nobody's results fill more than half."""
-        limits = Limits(self.trust_names, self.longest)
-        budget = int(self.cache_gb * GIB)
-        return Session(device, budget, limits=limits, encoders=self.encoders, share=0.5)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what strangers get as command-line arguments, each with its default."""
-    usual = Serving()
-    options: dict[str, tuple[Any, str]] = {
-        "longest": (int, f"largest input and output side in pixels, up to {MAX_SIZE}"),
-        "request_seconds": (float, "how long one request may compute"),
-        "queue": (int, "how many requests may wait"),
-        "at_once": (int, "how many requests compute at the same time"),
-        "upload_mb": (int, "largest upload in MB"),
-        "cache_gb": (float, "memory for results, in GiB"),
-    }
-    for name, (kind, text) in options.items():
-        default = getattr(usual, name)
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, type=kind, default=default, help=f"{text} (default: {default:g})")
-    parser.add_argument(
-        "--encoders",
-        choices=(EXACT, HALF),
-        default=usual.encoders,
-        help=f"number format of the upsamplers' encoders; {HALF} is for GPUs (default: {EXACT})",
-    )
-    parser.add_argument(
-        "--trust-names",
-        action="store_true",
-        help="let visitors load any timm model by name and weights by path: only among friends",
-    )
 
 
 def settle() -> None:

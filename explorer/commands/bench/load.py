@@ -22,7 +22,6 @@ from typing import Any
 from explorer.commands.bench.measuring import target
 from explorer.core import ExplorerError
 
-ROOT = Path(__file__).parents[3]
 ANSWERED = 0.95  # the share of requests that must be answered; the rest may meet a full queue
 FLAT = 1.10  # how much larger the last third of the memory curve may be than the middle one
 START_SECONDS = 300
@@ -152,7 +151,7 @@ class Running:
         """Start the process and wait until it answers."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.environment, stdout=out, stderr=out
+                self.command, env=self.environment, stdout=out, stderr=out
             )
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
@@ -219,9 +218,7 @@ def visits(
     command = [sys.executable, "-m", "explorer.ui.visitors", str(file)]
     environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "visitors")}
     found: list[dict[str, Any]] = []
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         for text in process.stdout:
             found.append(json.loads(text))

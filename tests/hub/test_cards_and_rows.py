@@ -340,3 +340,8 @@ def test_written_weights_are_readable_for_others_and_whole_or_as_they_were(tmp_p
         write_weights(path, {"a": torch.zeros(1)})
     assert [entry.name for entry in path.parent.iterdir()] == ["weights.safetensors"]
     assert torch.equal(load_file(path)["a"], rows.T)
+
+
+def test_convert_says_that_a_file_is_not_there(tmp_path):
+    with pytest.raises(WeightsError, match="there is no file .*naf_release.pth"):
+        hub.convert(str(tmp_path / "naf_release.pth"))

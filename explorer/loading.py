@@ -124,15 +124,21 @@ def _no_weights(
 
 
 def _warn(upsampler: Upsampler) -> None:
-    said = {
-        f"{upsampler.checkpoint} stands in for {upsampler.fallback_for}, which fits better but is "
-        "not on this machine and could not be fetched": bool(upsampler.fallback_for),
-        f"{upsampler.checkpoint} does not say with which settings it was made: the published ones "
-        "are assumed; write it with upsampler.save(path), or name them in "
-        "options": upsampler.settings_assumed,
-    }
-    for sentence in (text for text, applies in said.items() if applies):
-        warnings.warn(sentence, WeightsWarning, stacklevel=3)
+    name = upsampler.checkpoint
+    if upsampler.fallback_for:
+        warnings.warn(
+            f"{name} stands in for {upsampler.fallback_for}, which fits better but is not on this "
+            "machine and could not be fetched",
+            WeightsWarning,
+            stacklevel=3,
+        )
+    if upsampler.settings_assumed:
+        warnings.warn(
+            f"{name} does not say with which settings it was made: the published ones are assumed; "
+            "write it with upsampler.save(path), or name them in options",
+            WeightsWarning,
+            stacklevel=3,
+        )
 
 
 def _build(

@@ -192,7 +192,10 @@ def _in_recipe(recipe: Mapping[str, Any], depth: int = _DEPTH) -> Iterable[str]:
 
 
 def _named(panel: Panel) -> Iterable[str]:
-    yield from (name for name in (panel.row, panel.column) if not _FILE.search(name.strip()))
+    if panel.backbone or panel.method:
+        yield from (panel.backbone, f"{panel.method} {panel.against}")
+    else:  # made by hand, with the labels alone to go by
+        yield from (name for name in (panel.row, panel.column) if not _FILE.search(name.strip()))
     yield from _in_recipe(panel.recipe)
 
 

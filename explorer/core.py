@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,14 @@ from torch import Tensor
 from explorer.messages import one_line, shown, suggestion
 
 T = TypeVar("T")
+Role = Literal["photo", "coarse", "method", "key"]
+Weights = Literal["published", "trained", "untrained", "other"]
+_WEIGHTS: Mapping[str, Weights] = {
+    "published": "published",
+    "converted": "published",
+    "trained here": "trained",
+    "untrained": "untrained",
+}
 
 
 class ExplorerError(ValueError):
@@ -126,6 +134,14 @@ class Panel:
     ``origin`` says whose weights made it ("published", "trained here", "untrained",
     "training-free", ...). ``recipe`` is JSON-serialisable and names what is needed to make the same
     picture again. A panel with ``error`` has no picture worth showing.
+
+    ``row``, ``column``, ``caption`` and ``origin`` are words for people. Programs read the fields
+    after ``error``: ``role`` says what the picture is ("key" explains colours), ``backbone`` and
+    ``method`` are the names that options take, "" for none, ``against`` is the method it is
+    compared with. ``weights`` is the kind of the origin, by default that of its usual words;
+    "untrained" is said in every figure. ``grid`` is the (h, w) of the coarse features. A
+    ``preview`` is a smaller picture that a later panel replaces; a ``provisional`` one is drawn
+    again once its row shares a colour scale. ``seconds`` is the time to prepare and project.
     """
 
     row: str
@@ -142,6 +158,20 @@ class Panel:
     cells: np.ndarray | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    role: Role = "method"
+    backbone: str = ""
+    method: str = ""
+    against: str = ""
+    weights: Weights | None = None
+    grid: tuple[int, int] | None = None
+    preview: bool = False
+    provisional: bool = False
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in the kind of weights."""
+        if self.weights is None:
+            object.__setattr__(self, "weights", _WEIGHTS.get(self.origin, "other"))
 
 
 class Upsampled(Protocol):

@@ -299,7 +299,7 @@ def test_the_smallest_text_has_six_points():
 
 
 def test_untrained_is_always_said():
-    shown = panels(origin="untrained, seed 0")
+    shown = panels(origin="untrained, seed 0", weights="untrained")
     texts = [w.text for w in compose(shown, FigureStyle()).of(Words)]
     assert texts.count("(untrained, seed 0)") == 3
     shown = panels(origin="published")
@@ -368,7 +368,7 @@ def test_suggested_insets_find_where_methods_differ():
     two[64:96, 16:48] = 255
     insets = suggest_insets([Panel("r", "a", one), Panel("r", "b", two)], 1, 0.25)
     assert insets[0].box == pytest.approx((0.5, 0.75, 0.125, 0.375), abs=0.04)
-    photo = Panel("r", "Photo", noise(128, 128), origin="photo")  # differs everywhere
+    photo = Panel("r", "Photo", noise(128, 128), role="photo")  # differs everywhere
     maps = [Panel("r", "a", one), Panel("r", "b", two)]
     assert suggest_insets([photo, *maps], 1, 0.25) == insets
 

@@ -72,7 +72,7 @@ def latex_escape(text: str) -> str:
 def shown_keys(panels: Sequence[Panel]) -> list[str]:
     """Return the BibTeX keys of what pictures show; the photo names methods that are not in it."""
     return citation_keys(
-        replace(panel, recipe={}) if panel.origin == "photo" else panel for panel in panels
+        replace(panel, recipe={}) if panel.role == "photo" else panel for panel in panels
     )
 
 
@@ -100,7 +100,7 @@ def _caption(panel: Panel, row: str, column: str, style: FigureStyle, several: b
         parts.append(panel.caption)
     if style.metrics and panel.metrics:
         parts.append(", ".join(metric_text(*pair) for pair in panel.metrics))
-    if panel.origin and (style.origins or panel.origin.lower().startswith("untrained")):
+    if panel.origin and (style.origins or panel.weights == "untrained"):
         parts.append(f"({panel.origin})")
     return latex_escape("; ".join(parts))
 

@@ -34,8 +34,8 @@ class Plan:
 def caption_of(panel: Panel, style: FigureStyle) -> str:
     """Return what is written under a panel; that something is untrained is never left out."""
     parts = [panel.caption] if style.captions and panel.caption else []
-    untrained = panel.origin.strip().lower().startswith("untrained")
-    if panel.origin and (style.origins or untrained) and panel.origin not in " ".join(parts):
+    said = style.origins or panel.weights == "untrained"
+    if panel.origin and said and panel.origin not in " ".join(parts):  # printed once
         parts.append(f"({panel.origin})")
     return clean(" ".join(parts))
 

@@ -24,7 +24,7 @@ def suggest_insets(
     """
     shown = [panel for panel in panels if panel.error is None]
     row = [panel for panel in shown if panel.row == shown[0].row]
-    maps = [panel for panel in row if panel.origin != "photo"]
+    maps = [panel for panel in row if panel.role != "photo"]
     pictures = [panel.image for panel in (maps or row)]
     if not pictures:
         return ()

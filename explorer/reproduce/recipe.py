@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -39,27 +40,25 @@ class Shown:
 def figure_panels(session: Session, options: Options, views: Sequence[Shown]) -> list[Panel]:
     """Return the panels of one or more views for a figure, those with an error included.
 
-    The rows of several views are told apart by the view's title. Seconds are left out and so are
-    folders: a figure made again must be the same.
+    The rows of several views are told apart by the view's title. Folders are left out: a figure
+    made again must be the same.
     """
-    titles: list[str] = []
+    titles: Counter[str] = Counter()
     panels: list[Panel] = []
     for shown in views:
         extra = {} if shown.second is None else {"second": shown.second}
         if extra and shown.name != TWO_PHOTOS:
             raise ExplorerError(f"only the {TWO_PHOTOS} view looks at a second photo")
         view = VIEWS.create(shown.name, **extra)
-        title = view.title
-        if title in titles:
-            title = f"{title} {sum(t.startswith(title) for t in titles) + 1}"
-        titles.append(title)
+        titles[view.title] += 1
+        count = titles[view.title]
+        title = view.title if count == 1 else f"{view.title} {count}"
         for panel in view.render(session, shown.options(options)):
             row = f"{panel.row} · {title}" if len(views) > 1 else panel.row
-            metrics = tuple(pair for pair in panel.metrics if pair[0] != "time")
             recipe = dict(panel.recipe)
             if "checkpoints" in recipe:
                 recipe["checkpoints"] = portable(options.checkpoints)
-            panels.append(replace(panel, row=row, metrics=metrics, recipe=recipe))
+            panels.append(replace(panel, row=row, recipe=recipe))
     return panels
 
 

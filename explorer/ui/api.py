@@ -14,7 +14,7 @@ from explorer.core import Panel
 from explorer.options import MOST_NAMES
 from explorer.reproduce import check_checkpoints
 from explorer.session import Options, Session
-from explorer.ui.grid import picture_file
+from explorer.ui.grid import metrics_of, picture_file
 from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
@@ -172,7 +172,7 @@ def described(panel: Panel) -> dict[str, Any]:
         "column": panel.column,
         "caption": panel.caption,
         "origin": panel.origin,
-        "metrics": dict(panel.metrics),
+        "metrics": dict(metrics_of(panel)),
         "legend": [[name, list(colour)] for name, colour in panel.legend],
         "marker": None if panel.marker is None else list(panel.marker),
         "rectangle": None if panel.rectangle is None else list(panel.rectangle),
@@ -184,4 +184,6 @@ def described(panel: Panel) -> dict[str, Any]:
     if panel.error is None:
         file = gr.FileData(path=picture_file(panel), mime_type="image/png")
         found["image"] = file.model_dump()
-    return found
+    for name in ("role", "backbone", "method", "against", "weights", "seconds"):
+        found[name] = getattr(panel, name)
+    return found | {"grid": panel.grid and list(panel.grid)}

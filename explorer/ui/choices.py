@@ -34,27 +34,24 @@ def backbone_choices() -> tuple[list[tuple[str, str]], list[str]]:
     for name in BACKBONES:
         title = BACKBONES.get(name).title
         if is_embedded(name):
-            there.append((f"{title} · packaged", name))
+            there.append((name, "packaged"))
             continue
         if weights_cached(name):
-            there.append((f"{title} · cached", name))
+            there.append((name, "cached"))
             continue
         if network is None:
             network = not offline() and bool(reachable([constants.ENDPOINT]))
         if network:
-            there.append((f"{title} · downloads on first use", name))
+            there.append((name, "downloads on first use"))
         else:
             missing.append(title)
-    return there + [pair for label, name in there for pair in _stage_choices(label, name)], missing
-
-
-def _stage_choices(label: str, name: str) -> list[tuple[str, str]]:
-    """Return (label, value) pairs of the stages that a backbone offers beside its default."""
-    title, _, where = label.partition(" · ")
-    return [
-        (f"{title} {stage} ({channels} ch) · {where}", f"{name}:{stage}")
+    pairs = [(f"{BACKBONES.get(name).title} · {where}", name) for name, where in there]
+    stages = [
+        (f"{BACKBONES.get(name).title} {stage} ({channels} ch) · {where}", f"{name}:{stage}")
+        for name, where in there
         for stage, channels in BACKBONES.get(name).menu_stages
     ]
+    return pairs + stages, missing
 
 
 def upsampler_choices() -> list[tuple[str, str]]:

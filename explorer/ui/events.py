@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
 from explorer.views import View
 from explorer.views.base import method_title
-from explorer.views.rows import PHOTO, RowView, coarse_grids
+from explorer.views.rows import RowView
 
 log = logging.getLogger(__name__)
 POINTED = ("attention", "similarity", "probe")  # the views that show something about the query
@@ -99,7 +99,7 @@ def stream(
     try:
         for panel in view.stream(session, options):
             panels[panel.row, panel.column] = panel
-            grid, status = show(session, view, options, panels, chosen)
+            grid, status = show(session, view, options, list(panels.values()), chosen)
             yield grid, status
     except Exception as error:
         yield settled(grid) if grid else gr.skip(), trouble(error, log)
@@ -107,7 +107,7 @@ def stream(
 
 def settled(grid: dict[str, Any]) -> dict[str, Any]:
     """Return the grid with nothing in it that looks as if somebody still worked on it."""
-    known = {key: cell for key, cell in grid["panels"].items() if "origin" in cell}
+    known = {key: cell for key, cell in grid["panels"].items() if "error" in cell}
     return grid | {"panels": {key: cell | {"pending": False} for key, cell in known.items()}}
 
 
@@ -115,64 +115,50 @@ def show(
     session: Session,
     view: View,
     options: Options,
-    panels: dict[tuple[str, str], Panel],
+    panels: Sequence[Panel],
     chosen: Settings,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the grid with what is still missing marked, and a status line."""
-    wanted = view.methods(options) if isinstance(view, RowView) else options.upsamplers
-    methods = [method_title(name) for name in wanted]
-    titles = {column: _method(column, methods) for _, column in panels}
-    lead = list(dict.fromkeys(column for _, column in panels if titles[column] is None))
-    lead.sort(key=lambda column: column != PHOTO)  # a row that failed may have none
-    rows = list(dict.fromkeys(row for row, _ in panels))
-    failed = {row for (row, column), p in panels.items() if p.error and titles[column] is None}
-    ready = {
-        (row, titles[column])
-        for (row, column), panel in panels.items()
-        if not panel.caption.startswith("preview")
-    }
-    named = {title: column for column, title in titles.items() if title is not None}
-    columns = [named.get(title, title) for title in methods]
+    methods = view.methods(options) if isinstance(view, RowView) else options.upsamplers
+    drawn = [panel for panel in panels if panel.role == "method"]
+    lead = {panel.column: panel.role for panel in panels if panel.role != "method"}
+    named = {panel.method: panel.column for panel in drawn}
+    columns = {name: named.get(name, method_title(name)) for name in methods}
+    failed = {panel.row for panel in panels if panel.error and panel.role != "method"}
+    ready = {(panel.row, panel.method) for panel in drawn if not panel.preview}
     waiting = [
-        (row, named.get(title, title))
-        for row in rows
+        (row, column)
+        for row in dict.fromkeys(panel.row for panel in panels)
         if row not in failed
-        for title in methods
-        if (row, title) not in ready
+        for name, column in columns.items()
+        if (row, name) not in ready
     ]
     value = grid_value(
-        list(panels.values()),
+        panels,
         query=chosen.query,
         pending=waiting,
-        columns=[*lead, *columns],
-        grids=coarse_grids(session, options, rows, failed),
+        # a row that failed may have no photo
+        columns=[*sorted(lead, key=lambda column: lead[column] != "photo"), *columns.values()],
         output_size=options.output,
     )
-    return value, _status(session, options, panels, waiting, len(rows))
-
-
-def _method(column: str, methods: list[str]) -> str | None:
-    """Return the method a column shows, alone or against another one; None for the others."""
-    title = column.partition(" vs ")[0]
-    return title if title in methods else None
+    return value, _status(session, options, panels, waiting)
 
 
 def _status(
     session: Session,
     options: Options,
-    panels: dict[tuple[str, str], Panel],
+    panels: Sequence[Panel],
     waiting: list[tuple[str, str]],
-    rows: int,
 ) -> dict[str, str]:
     if waiting:
         row, column = waiting[0]
         text = f"Working: {column} on {row}, {len(waiting)} panels to go"
         return {"text": text, "kind": "work"}
-    left = len(options.backbones) - rows
-    if left > 0:
+    left = len(set(options.backbones) - {panel.backbone for panel in panels})
+    if left:
         return {"text": f"Working: {left} more backbones", "kind": "work"}
     height, width = options.output
-    done = sum(p.error is None for p in panels.values())
+    done = sum(p.error is None for p in panels)
     text = f"{done} panels at {height}×{width} on {session.device.type}"
-    colours = next((p.recipe["pca"] for p in panels.values() if "pca" in p.recipe), "")
+    colours = next((p.recipe["pca"] for p in panels if "pca" in p.recipe), "")
     return {"text": f"{text} · {colours}" if colours else text, "kind": "done"}

@@ -32,12 +32,14 @@ TEMPLATE = """
 
 @dataclass(frozen=True)
 class PanelClick:
-    """A query point picked in the grid: fractions (row, col) in [0, 1] and the panel's labels."""
+    """A query point picked in the grid: fractions (row, col) in [0, 1], and the names of the
+    panel's backbone and method, "" for none.
+    """
 
     row: float
     col: float
-    panel_row: str
-    panel_column: str
+    backbone: str = ""
+    method: str = ""
 
     def pixel(self, size: tuple[int, int]) -> tuple[int, int]:
         """The (row, col) index of this point on a grid of ``size`` (H, W)."""
@@ -102,7 +104,6 @@ def grid_value(
     pending: Collection[tuple[str, str]] = (),
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
-    grids: Mapping[str, tuple[int, int]] | None = None,
     output_size: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Describe panels for the browser: text and numbers inline, pictures as lossless PNG files.
@@ -115,7 +116,6 @@ def grid_value(
             panel dimmed.
         rows: Row labels in display order; by default the order in which they appear.
         columns: Column labels in display order, likewise.
-        grids: Row label to (h, w) coarse cells, for the cell index under the crosshair.
         output_size: (H, W) pixels that a query and an arrow key step on; by default the largest
             picture's.
 
@@ -140,7 +140,7 @@ def grid_value(
     return {
         "rows": list(dict.fromkeys([*rows, *(row for row, _ in labels)])),
         "columns": list(dict.fromkeys([*columns, *(column for _, column in labels)])),
-        "grids": {row: list(grid) for row, grid in (grids or {}).items()},
+        "grids": {panel.row: list(panel.grid) for panel in shown.values() if panel.grid},
         "output_size": [int(size[0]), int(size[1])],
         "query": None if query is None else [float(query[0]), float(query[1])],
         "selected": selected,
@@ -151,6 +151,13 @@ def grid_value(
 def panel_key(row: str, column: str) -> str:
     """The name of a panel in the grid, from its two labels."""
     return f"{row}{KEY_SEPARATOR}{column}"
+
+
+def metrics_of(panel: Panel) -> tuple[tuple[str, str], ...]:
+    """The numbers shown under a panel: its metrics and the time it took, where known."""
+    if panel.seconds is None:
+        return panel.metrics
+    return *panel.metrics, ("time", f"{panel.seconds:.2f} s")
 
 
 def centre_of(pixel: tuple[int, int], size: tuple[int, int]) -> tuple[float, float]:
@@ -168,8 +175,8 @@ def read_click(picked: Any) -> PanelClick:
     point = [data.get("row"), data.get("col")]
     if not all(isinstance(part, int | float) and 0 <= part <= 1 for part in point):
         raise ExplorerError("the picked point must be fractions (row, col) in [0, 1]; click again")
-    row, _, column = str(data.get("key") or "").partition(KEY_SEPARATOR)
-    return PanelClick(float(point[0]), float(point[1]), row, column)
+    names = [str(data.get(name) or "") for name in ("backbone", "method")]
+    return PanelClick(float(point[0]), float(point[1]), *names)
 
 
 def _static(name: str) -> str:
@@ -182,7 +189,7 @@ def _describe(panel: Panel) -> dict[str, Any]:
         "column": panel.column,
         "caption": panel.caption,
         "origin": panel.origin,
-        "metrics": [[str(name), str(text)] for name, text in panel.metrics],
+        "metrics": [[str(name), str(text)] for name, text in metrics_of(panel)],
         "legend": [[str(name), [int(part) for part in color]] for name, color in panel.legend],
         "colorbar": _colorbar(panel.colorbar) if panel.colorbar else None,
         "rectangle": [float(part) for part in panel.rectangle] if panel.rectangle else None,
@@ -190,6 +197,9 @@ def _describe(panel: Panel) -> dict[str, Any]:
         "queried": panel.queried,
         "cells": _cells(panel),
         "error": panel.error,
+        "backbone": panel.backbone,
+        "method": panel.method,
+        "weights": panel.weights,
     }
     if panel.error is None:
         described["size"] = [int(side) for side in panel.image.shape[:2]]

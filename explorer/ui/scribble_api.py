@@ -9,7 +9,7 @@ from explorer.probes.strokes import read_strokes
 from explorer.session import Session
 from explorer.ui.api import BACKBONES, UPSAMPLERS, described, one_sentence, read_options
 from explorer.ui.scribble_files import labels_file
-from explorer.ui.scribble_panels import place_of, scribble_options
+from explorer.ui.scribble_panels import scribble_options
 from explorer.ui.served import stored
 from explorer.views import VIEWS
 from explorer.views.probe import OPACITY
@@ -40,12 +40,12 @@ def expose(session: Session) -> None:
         check_strokes(found, options.output)
         further = {"reference": reference} if reference else {}
         options = scribble_options(options, found, show, opacity, **further)
-        panels = [described(panel) for panel in VIEWS.create("probe").render(session, options)]
-        for panel in panels if show == "prediction" else ():
-            place = place_of(session, options, panel["row"], panel["column"])
-            if place is not None and panel["error"] is None:
-                data, name, _ = labels_file(session, options, place.backbone, place.method, "png")
-                panel["labels"] = stored(data, name).model_dump()
-        return panels
+        answer = []
+        for panel in VIEWS.create("probe").render(session, options):
+            answer.append(described(panel))
+            if show == "prediction" and panel.role == "method" and panel.error is None:
+                data, name, _ = labels_file(session, options, panel.backbone, panel.method, "png")
+                answer[-1]["labels"] = stored(data, name).model_dump()
+        return answer
 
     gr.api(one_sentence(scribble), api_name="scribble")

@@ -18,7 +18,7 @@ from explorer.views import VIEWS
 from explorer.views.base import method_title
 from explorer.views.predictions import SCRIBBLE, at_query, predict, strokes_of
 from explorer.views.probe import OPACITY
-from explorer.views.rows import PHOTO, Place, coarse_grids, percent, row_label
+from explorer.views.rows import Place, percent
 
 TODO = "Paint a stroke on the photo, then choose another class and paint one for that as well."
 SLOW = 0.5  # seconds of preparing after which the next step is announced
@@ -59,7 +59,7 @@ def scribbled(
     shown = time.monotonic()
     show = {"query": query, "output_size": size, "columns": _columns(options)}
     for panel in VIEWS.create("probe").stream(session, options):
-        if panel.column != PHOTO:
+        if panel.role == "method":
             panels[panel.row, panel.column] = panel
             if time.monotonic() - shown > PATIENCE:
                 shown = time.monotonic()
@@ -71,8 +71,7 @@ def scribbled(
         f"{len(strokes)} strokes of {len(classes)} classes, {size[0]}×{size[1]} pixels labelled on "
         f"{session.device.type}"
     )
-    grids = coarse_grids(session, options)
-    yield grid_value(list(panels.values()), grids=grids, **show), {"text": text, "kind": "done"}
+    yield grid_value(list(panels.values()), **show), {"text": text, "kind": "done"}
 
 
 def prepare(session: Session, options: Options) -> Iterator[str]:
@@ -101,26 +100,12 @@ def probabilities(session: Session, options: Options, click: PanelClick) -> str:
     Raises:
         ExplorerError: there is no such panel, or too little is painted.
     """
-    column = click.panel_column.partition(" vs ")[0]
-    place = place_of(session, options, click.panel_row, column)
-    if place is None:
+    if click.backbone not in options.backbones or click.method not in options.upsamplers:
         raise ExplorerError("that panel is gone; click in one that is on screen")
+    place = Place(session, options, click.backbone, "", click.method)
     found = ", ".join(f"{name} {percent(share)}" for name, share in at_query(place))
     row, col = place.query
-    return f"{column} at row {row}, column {col}: {found}"
-
-
-def place_of(session: Session, options: Options, row: str, column: str) -> Place | None:
-    """Return the place of the panel with these labels, or None."""
-    for backbone in options.backbones:
-        try:
-            label = row_label(session, backbone)
-        except ExplorerError:  # it cannot be had, so it has no panels
-            continue
-        for method in options.upsamplers:
-            if (label, method_title(method)) == (row, column):
-                return Place(session, options, backbone, label, method)
-    return None
+    return f"{place.column} at row {row}, column {col}: {found}"
 
 
 def _try(place: Place) -> bool:

@@ -98,13 +98,18 @@ def method_title(name: str) -> str:
     return UPSAMPLERS.get(name).title if name in UPSAMPLERS else name
 
 
-def error_panel(row: str, column: str, size: tuple[int, int], error: Exception) -> Panel:
-    """Return a panel that carries a sentence instead of a picture; see ``trouble.sentence``."""
+def error_panel(
+    row: str, column: str, size: tuple[int, int], error: Exception, **fields: Any
+) -> Panel:
+    """Return a panel that carries a sentence instead of a picture; see ``trouble.sentence``.
+
+    ``fields`` are further ones of the panel: role, backbone, method ...
+    """
     blank = np.full((*size, 3), 128, dtype=np.uint8)
-    return Panel(row, column, blank, error=sentence(error, log))
+    return Panel(row, column, blank, error=sentence(error, log), **fields)
 
 
-def photo_panel(session: Session, options: Options, row: str) -> Panel:
+def photo_panel(session: Session, options: Options, row: str, backbone: str = "") -> Panel:
     """Return the photo at the output size."""
     image = session.guidance(options)[0].mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
     height, width = options.photo.size
@@ -115,4 +120,6 @@ def photo_panel(session: Session, options: Options, row: str) -> Panel:
         caption=f"{width}×{height} shown at {image.shape[1]}×{image.shape[0]}",
         origin="photo",
         recipe={"view": "photo"} | options.recipe(),
+        role="photo",
+        backbone=backbone,
     )

@@ -56,7 +56,8 @@ class DifferenceView(RowView[np.ndarray]):
     def paint(self, place: Place, measured: np.ndarray, scale: float) -> Panel:
         """Colour the distances."""
         high = self.option(place.options, "high") or scale
-        title = method_title(_reference(place.options))
+        reference = _reference(place.options)
+        title = method_title(reference)
         image = palette.look_up(palette.SEQUENTIAL, measured, 0, high)
         made = place.panel(
             image,
@@ -67,7 +68,8 @@ class DifferenceView(RowView[np.ndarray]):
                 ("largest", f"{measured.max():.3f}"),
             ),
             colorbar=palette.colorbar(palette.SEQUENTIAL, 0, high, f"cosine distance to {title}"),
-            recipe=place.recipe(self.name, reference=_reference(place.options), high=high),
+            recipe=place.recipe(self.name, reference=reference, high=high),
+            against=reference,
         )
         return replace(made, column=self.column(place))
 

@@ -64,17 +64,19 @@ class PCAView(View):
             label = backbone
             try:
                 label = row_label(session, backbone)
-                yield photo_panel(session, options, label)
+                yield photo_panel(session, options, label, backbone)
                 basis, scale = self.basis(session, options, backbone, setting)
             except Exception as error:
-                yield error_panel(label, "Coarse", options.output, error)
+                about = {"role": "coarse", "backbone": backbone}
+                yield error_panel(label, "Coarse", options.output, error, **about)
                 continue
             yield self._coarse(session, options, backbone, label, setting)
             for method in options.upsamplers:
                 try:
                     yield from self._method(session, options, backbone, label, method, setting)
                 except Exception as error:  # the other panels must come whatever happens
-                    yield error_panel(label, method_title(method), options.output, error)
+                    about = {"backbone": backbone, "method": method}
+                    yield error_panel(label, method_title(method), options.output, error, **about)
 
     def basis(
         self, session: Session, options: Options, backbone: str, setting: Setting
@@ -127,6 +129,9 @@ class PCAView(View):
             origin=model.origin,
             metrics=(("variance", " + ".join(f"{100 * e:.0f}%" for e in explained)),),
             recipe=self._recipe(options, backbone, model, None, setting, basis),
+            role="coarse",
+            backbone=backbone,
+            grid=features.grid,
         )
 
     def _method(
@@ -152,6 +157,10 @@ class PCAView(View):
                 scale.paint(colours),
                 caption=f"preview at 1/{PREVIEW_SHRINK} size",
                 origin=made.origin,
+                backbone=backbone,
+                method=method,
+                grid=small.grid,
+                preview=True,
             )
         start = time.perf_counter()
         colours, scale, basis = self.projected(session, options, backbone, method, setting)
@@ -166,8 +175,11 @@ class PCAView(View):
             scale.paint(colours[0]),
             caption=" · ".join(note for note in notes if note),
             origin=made.origin,
-            metrics=(("time", f"{seconds:.2f} s"),),
             recipe=self._recipe(options, backbone, model, made, setting, basis),
+            backbone=backbone,
+            method=method,
+            grid=prepared.resampler.grid,
+            seconds=seconds,
         )
 
     def _pick(self, components: Tensor, setting: Setting) -> Tensor:

@@ -146,7 +146,8 @@ class ProbeView(RowView[Reading]):
         made = self._panel(
             place, measured, colours, opacity=1.0, metrics=metrics, reference=reference, **parts
         )
-        return replace(made, column=f"{place.column} vs {reference}")
+        column = f"{place.column} vs {reference}"
+        return replace(made, column=column, against=_reference(place.options))
 
     def _panel(
         self,

@@ -95,17 +95,19 @@ class ReachView(RowView[Reach]):
         if what == "spread":
             return None
         height, width = place.size
+        about = {"role": "key", "backbone": place.backbone}
         rows, cols = np.mgrid[0:height, 0:width].astype(np.float32)
         rows, cols = rows + 0.5 - height / 2, cols + 0.5 - width / 2
         if what == "position":
             image = palette.wheel(2 * rows / height, 2 * cols / width)
-            return Panel(place.label, KEY, image, "the colour of each position")
+            return Panel(place.label, KEY, image, "the colour of each position", **about)
         radius = 0.46 * min(height, width)
         image = palette.wheel(rows / radius, cols / radius)
         image[np.hypot(rows, cols) > radius] = 255
         rim = _rim(place.options, scale)
         until = f"rim: {rim:.2g} cells or more" if rim else "rim: each method's largest"
-        return Panel(place.label, KEY, image, f"direction and distance from a pixel; {until}")
+        caption = f"direction and distance from a pixel; {until}"
+        return Panel(place.label, KEY, image, caption, **about)
 
     def paint(self, place: Place, measured: Reach, scale: tuple[float, float]) -> Panel:
         """Colour the chosen part of the map."""

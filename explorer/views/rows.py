@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -99,7 +99,8 @@ class Place:
         method = self.upsampler
         notes = [method.weights_caption(), *notes]
         caption = " · ".join(note for note in notes if note)
-        return Panel(self.label, self.column, image, caption, method.origin, **parts)
+        about = {"backbone": self.backbone, "method": self.method, "grid": self.resampler.grid}
+        return Panel(self.label, self.column, image, caption, method.origin, **about, **parts)
 
 
 def row_label(session: Session, backbone: str) -> str:
@@ -109,29 +110,6 @@ def row_label(session: Session, backbone: str) -> str:
     model = session.backbone(backbone)
     name = model.title if ":" not in backbone else f"{model.title} {model.stage}"
     return f"{name} ({model.remark})" if model.remark else name
-
-
-def coarse_grids(
-    session: Session,
-    options: Options,
-    rows: Collection[str] | None = None,
-    failed: Collection[str] = (),
-) -> dict[str, tuple[int, int]]:
-    """Return the (h, w) coarse grid by row label, of backbones that can be had; of ``rows`` only,
-    which stand in the order of the backbones, so that nothing is loaded before its turn. ``failed``
-    names backbones that are not asked for again.
-    """
-    found = {}
-    for backbone in options.backbones[: None if rows is None else len(rows)]:
-        if backbone in failed:
-            continue
-        try:
-            label = row_label(session, backbone)
-            if rows is None or label in rows:
-                found[label] = session.features(options, backbone).grid
-        except ExplorerError:
-            continue
-    return found
 
 
 class RowView(View, Generic[M]):
@@ -185,15 +163,17 @@ class RowView(View, Generic[M]):
         methods = self.methods(options)
         for backbone in options.backbones:
             found: list[tuple[Place, M | Panel]] = []
-            label = backbone
+            label, grids = backbone, {}
             try:
                 title = row_label(session, backbone)
                 rows = [(title + tail, chosen) for tail, chosen in self.photos(options)]
                 for label, chosen in rows:
-                    yield from self.opening(session, chosen, label)
-                    session.features(chosen, backbone)
+                    for panel in self.opening(session, chosen, label):
+                        yield replace(panel, backbone=backbone)
+                    grids[label] = session.features(chosen, backbone).grid
             except Exception as error:
-                yield error_panel(label, PHOTO, options.output, error)
+                about = {"role": "photo", "backbone": backbone}
+                yield error_panel(label, PHOTO, options.output, error, **about)
                 continue
             for label, chosen in rows:
                 for method in methods:
@@ -203,7 +183,9 @@ class RowView(View, Generic[M]):
                         with torch.no_grad():
                             measured = self.measure(place)
                     except Exception as error:  # the other panels must come whatever happens
-                        panel = error_panel(label, self.column(place), place.size, error)
+                        about = {"backbone": backbone, "method": method, "grid": grids[label]}
+                        column = self.column(place)
+                        panel = error_panel(label, column, place.size, error, **about)
                         found.append((place, panel))
                         yield panel
                         continue
@@ -212,18 +194,16 @@ class RowView(View, Generic[M]):
                     if not last and time.perf_counter() - start > PATIENCE:
                         panel = self.paint(place, measured, self.scale([measured]))
                         note = " · colour scale not yet shared" if shared else ""
-                        yield replace(panel, caption=panel.caption + note)
+                        yield replace(panel, caption=panel.caption + note, provisional=shared)
             yield from self._final(found, shared)
 
     def render(self, session: Session, options: Options) -> list[Panel]:
         """Return all final panels, row by row, methods in the order of the options."""
         panels: dict[tuple[str, str], Panel] = {}
         for panel in self.stream(session, options):
-            if panel.column in (PHOTO, KEY):
-                panels[panel.row, panel.column] = panel
-            else:  # the last one decides the place: slow methods were shown first
+            if panel.role == "method":  # the last one decides the place: slow ones were shown first
                 panels.pop((panel.row, panel.column), None)
-                panels[panel.row, panel.column] = panel
+            panels[panel.row, panel.column] = panel
         return list(panels.values())
 
     def _final(self, found: list[tuple[Place, M | Panel]], shared: bool) -> Iterator[Panel]:

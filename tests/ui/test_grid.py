@@ -46,7 +46,8 @@ def panels():
     made = []
     for seed, row in enumerate(ROWS):
         noise = np.random.default_rng(seed)
-        made.append(Panel(row, "Photo", coded(), origin="photo"))
+        shown = {"backbone": row.lower(), "grid": GRID}
+        made.append(Panel(row, "Photo", coded(), origin="photo", role="photo", **shown))
         made.append(Panel(row, "Features", noise.integers(0, 255, (*GRID, 3), dtype=np.uint8)))
         made.append(
             Panel(
@@ -55,7 +56,8 @@ def panels():
                 noise.integers(0, 255, (H, W, 3), dtype=np.uint8),
                 caption="half-pixel centres",
                 origin="training-free",
-                metrics=(("time", "3 ms"),),
+                metrics=(("mean", "3 cells"),),
+                seconds=0.004,
                 rectangle=(0.3, 0.5, 0.25, 0.4),
                 marker=(0.4, 0.33),
             )
@@ -157,10 +159,11 @@ def test_a_query_outside_the_picture_is_refused(query):
 def test_click_reads_back_the_pixel_it_was_made_from():
     for pixel in [(0, 0), (H - 1, W - 1), (123, 321)]:
         row, col = centre_of(pixel, (H, W))
-        click = read_click({"row": row, "col": col, "key": panel_key("a", "b")})
+        click = read_click({"row": row, "col": col, "backbone": "vit", "method": "anyup"})
         assert click.pixel((H, W)) == pixel
-        assert (click.panel_row, click.panel_column) == ("a", "b")
-    assert read_click({"row": 1, "col": 1}).pixel((H, W)) == (H - 1, W - 1)
+        assert (click.backbone, click.method) == ("vit", "anyup")
+    click = read_click({"row": 1, "col": 1, "method": None})
+    assert click.pixel((H, W)) == (H - 1, W - 1) and click.backbone == click.method == ""
 
 
 @pytest.mark.parametrize(
@@ -211,7 +214,6 @@ def app(serve):
     seen = []
     shown = {
         "pending": [(ROWS[1], "AnyUp")],
-        "grids": dict.fromkeys(ROWS, GRID),
         "columns": COLUMNS,
     }
     ready = [panel for panel in panels() if (panel.row, panel.column) != (ROWS[1], "AnyUp")]
@@ -377,7 +379,7 @@ def test_click_at_zoom_four_names_the_pixel_on_screen(app, visit, ratio):
         got = click.pixel((H, W))
         errors.append(np.subtract(got, expected))
         assert (data["row"], data["col"]) == pytest.approx(centre_of(got, (H, W)))
-        assert (click.panel_row, click.panel_column) == (ROWS[0], "Photo")
+        assert (click.backbone, click.method) == (ROWS[0].lower(), "")
         page.wait_for_timeout(400)  # not a double click
     assert np.abs(errors).max() <= 1, errors
     assert np.abs(np.mean(errors, axis=0)).max() <= 0.5, errors  # rounding, but no shift
@@ -513,6 +515,9 @@ def test_error_and_working_panels_say_so_in_place(page):
         assert page.locator("#grid .fx-label").get_by_text(name, exact=True).count() == 1
     for origin in ("photo", "published", "untrained", "training-free"):
         assert page.locator("#grid .fx-badge").get_by_text(origin, exact=True).count() >= 1
+    for kind in ("published", "untrained"):
+        texts = page.locator(f"#grid .fx-badge[data-weights={kind}]").all_inner_texts()
+        assert texts and set(texts) == {kind}
 
 
 @pytest.mark.browser

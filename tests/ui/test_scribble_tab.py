@@ -40,6 +40,7 @@ EVIL = "<img src=x onerror=window.hacked=1>${window.hacked=2}{{x}}`"
 FACE = Stroke("face", BLUE, ((0.4, 0.4), (0.5, 0.6)), 0.03)
 WALL = Stroke("wall", SAND, ((0.05, 0.05), (0.05, 0.9)), 0.02)
 METHODS = ("nearest", "bilinear")
+NAMES = ("backbone", "method")  # of a panel
 
 
 @pytest.fixture(scope="module")
@@ -126,15 +127,18 @@ def test_slow_methods_are_shown_one_by_one(session, options, monkeypatch):
 
 def test_a_picked_point_is_told_with_its_probabilities(session, options):
     chosen = scribble_options(options, [FACE, WALL]).with_query((27, 48))
-    row = next(iter(list(scribbled(session, chosen, None))[-1][0]["rows"]))
-    picked = {"picked": {"row": 0.45, "col": 0.5, "key": f"{row}\x1fBilinear"}}
+    panels = list(scribbled(session, chosen, None))[-1][0]["panels"].values()
+    names = [(cell["backbone"], cell["method"]) for cell in panels]
+    assert names == [("efficientnet_lite0", "nearest"), ("efficientnet_lite0", "bilinear")]
+    picked = {"picked": {"row": 0.45, "col": 0.5} | dict(zip(NAMES, names[1], strict=True))}
     text = probabilities(session, chosen, read_picked(picked))
     shares = dict(re.findall(r"(\w+) ([\d.]+)%", text.partition(": ")[2]))
     assert text.startswith("Bilinear at row 27, column 48: face ")
     assert sum(map(float, shares.values())) == pytest.approx(100, abs=0.2)
-    picked["picked"]["key"] = "somewhere\x1felse"
-    with pytest.raises(ExplorerError, match="that panel is gone"):
-        probabilities(session, chosen, read_picked(picked))
+    for name in NAMES:
+        other = {"picked": picked["picked"] | {name: "another"}}
+        with pytest.raises(ExplorerError, match="that panel is gone"):
+            probabilities(session, chosen, read_picked(other))
 
 
 def test_label_maps_leave_as_indexed_png_and_npy(session, options):

@@ -15,7 +15,8 @@ H, W = 300, 448
 
 
 def plain(column, color, row="ViT"):
-    return Panel(row, column, np.full((H, W, 3), color, np.uint8), origin="published")
+    image = np.full((H, W, 3), color, np.uint8)
+    return Panel(row, column, image, origin="published", method=column.lower())
 
 
 def test_two_different_pictures_are_needed():
@@ -31,7 +32,7 @@ def app(serve, tmp_path_factory):
     seen = []
     row, col = np.mgrid[:H, :W]
     checks = np.repeat(((row + col) % 2 * 255)[..., None], 3, axis=2).astype(np.uint8)
-    left, right = plain("Bilinear", (200, 30, 30)), Panel("ViT", "AnyUp", checks)
+    left, right = plain("Bilinear", (200, 30, 30)), Panel("ViT", "AnyUp", checks, method="anyup")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("cache")))
         with gr.Blocks() as demo:
@@ -88,10 +89,10 @@ def test_zoom_shows_whole_pixels_and_a_click_names_the_side_it_hit(page, app):
     page.wait_for_timeout(150)
     found = {color(page, at)[0] for at in np.linspace(0.55, 0.95, 12)}
     assert found == {(0, 0, 0), (255, 255, 255)}  # no grey: nothing is blended
-    for at, column in [(0.25, "Bilinear"), (0.75, "AnyUp")]:
+    for at, method in [(0.25, "bilinear"), (0.75, "anyup")]:
         page.mouse.click(*color(page, at)[1])
         page.wait_for_timeout(600)
-        assert seen[-1].panel_column == column
+        assert seen[-1].method == method
     row, col = seen[-1].pixel((H, W))
     text = page.locator("#swipe .fx-readout").inner_text()
     assert f"row {row}, col {col} of 300×448" in text

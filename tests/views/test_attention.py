@@ -224,9 +224,9 @@ def test_slow_methods_show_before_the_scale_is_shared(session, options, monkeypa
         *("Bilinear", "JAFAR"),
         *("Bilinear", "JAFAR", "AnyUp"),
     ]
-    assert all("not yet shared" in p.caption for p in panels[1:3])
+    assert all("not yet shared" in p.caption and p.provisional for p in panels[1:3])
     final = VIEWS.create("attention").render(session, chosen)
-    assert not any("not yet shared" in p.caption for p in final)
+    assert not any("not yet shared" in p.caption or p.provisional for p in final)
     assert [p.column for p in final] == ["Photo", "Bilinear", "JAFAR", "AnyUp"]
 
 

@@ -110,6 +110,8 @@ def test_previews_come_first_and_are_replaced(session, photo):
     chosen = options(photo, upsamplers=("anyup",), output_size=256, input_size=128)
     stream = [p for p in PCAView().stream(session, chosen) if p.column == "AnyUp"]
     assert len(stream) == 2 and stream[0].caption.startswith("preview")
+    assert [panel.preview for panel in stream] == [True, False]
+    assert stream[0].seconds is None and stream[1].seconds > 0
     assert stream[0].image.shape[0] * 4 <= stream[1].image.shape[0] + 4
     assert len(PCAView().render(session, chosen)) == 3
     again = [p for p in PCAView().stream(session, chosen) if p.column == "AnyUp"]

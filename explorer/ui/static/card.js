@@ -1,16 +1,6 @@
 // One cell of the grid: a picture with its tools, and underneath what it is. Text a user may have
 // written only ever enters through textContent.
 
-const ORIGINS = {
-	published: "published",
-	"trained here": "trained",
-	converted: "published",
-	untrained: "untrained",
-	unverified: "untrained",
-	"training-free": "free",
-	photo: "photo",
-};
-
 const ICONS = {
 	download: "M8 2v8M4.5 7 8 10.5 11.5 7M3 13.5h10",
 	expand: "M6 2.5H2.5V6M10 2.5h3.5V6M6 13.5H2.5V10M10 13.5h3.5V10",
@@ -123,7 +113,7 @@ function footer(entry) {
 	const head = make("div", "fx-head");
 	if (entry.origin) {
 		const badge = make("span", "fx-badge", entry.origin);
-		badge.dataset.origin = ORIGINS[entry.origin] || "other";
+		badge.dataset.weights = entry.weights;
 		head.append(badge);
 	}
 	for (const [name, text] of entry.metrics || []) {

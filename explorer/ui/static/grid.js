@@ -141,7 +141,8 @@ function report(key) {
 	const { row, col } = state.query;
 	sent.push({ row, col });
 	if (sent.length > 200) sent.shift();
-	root.picked = { key, row, col };
+	const { backbone, method } = state.value?.panels[key] ?? {};
+	root.picked = { row, col, backbone, method };
 	trigger("select", root.picked);
 }
 

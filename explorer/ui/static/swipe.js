@@ -101,7 +101,8 @@ function setQuery(point) {
 	schedule("overlay");
 	const { x, width } = pictures[1].placed;
 	const across = (x + point.col * width) / pictures[1].bitmap.width;
-	root.picked = { ...point, key: state.value.sides[across < state.split ? 0 : 1] };
+	const { backbone, method } = state.value.panels[state.value.sides[across < state.split ? 0 : 1]];
+	root.picked = { ...point, backbone, method };
 	trigger("select", root.picked);
 }
 

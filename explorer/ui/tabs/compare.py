@@ -19,7 +19,6 @@ from explorer.ui.status import status_line, trouble
 from explorer.ui.swipe import panel_swipe, swipe_value
 from explorer.views import VIEWS
 from explorer.views.base import method_title
-from explorer.views.rows import coarse_grids
 
 TITLE = "Compare"
 PHOTO = "photo"
@@ -97,9 +96,8 @@ def compared(
     if view != settings.view:
         options = replace(options, view={})
     made = VIEWS.create(view).render(session, options)
-    places = [_panel(made, settings, name) for name in (one, other)]
-    grids = coarse_grids(session, options)
-    shared = {"query": settings.query, "output_size": options.output, "grids": grids}
+    places = [_panel(made, name) for name in (one, other)]
+    shared = {"query": settings.query, "output_size": options.output}
     swipe = swipe_value(*places, **shared)
     text = f"{VIEWS.get(view).title}: {places[0].column} | {places[1].column}"
     if PHOTO in (one, other) or panel_names(one)[0] != panel_names(other)[0]:
@@ -118,15 +116,11 @@ def compared(
     yield gr.skip(), grid_value([apart], **shared), {"text": text, "kind": "done"}
 
 
-def _panel(made: list[Panel], settings: Settings, name: str) -> Panel:
-    """Return the panel a side's value stands for; views label rows in the order of backbones."""
-    if name == PHOTO:
-        return next(panel for panel in made if panel.column == "Photo")
-    backbone, method = panel_names(name)
-    rows = list(dict.fromkeys(panel.row for panel in made))
-    row = rows[settings.backbones.index(backbone)]
-    title = method_title(method)
+def _panel(made: list[Panel], name: str) -> Panel:
+    """Return the panel a side's value stands for."""
+    names = panel_names(name)
     for panel in made:
-        if panel.row == row and panel.column.partition(" vs ")[0] == title:
+        if panel.role == "photo" if name == PHOTO else (panel.backbone, panel.method) == names:
             return panel
-    raise ExplorerError(f"this view has no panel of {title}; choose another view or panel")
+    what = "photo" if name == PHOTO else f"panel of {method_title(names[1])}"
+    raise ExplorerError(f"this view has no {what}; choose another view or panel")

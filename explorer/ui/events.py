@@ -13,12 +13,11 @@ import gradio as gr
 from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
 from explorer.ui import choices
-from explorer.ui.grid import grid_value, on_pick, read_click
+from explorer.ui.grid import awaited, grid_value, on_pick, read_click
 from explorer.ui.page import Page
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
 from explorer.views import View
-from explorer.views.base import method_title
 from explorer.views.rows import RowView
 
 log = logging.getLogger(__name__)
@@ -120,25 +119,14 @@ def show(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the grid with what is still missing marked, and a status line."""
     methods = view.methods(options) if isinstance(view, RowView) else options.upsamplers
-    drawn = [panel for panel in panels if panel.role == "method"]
+    columns, waiting = awaited(panels, methods)
     lead = {panel.column: panel.role for panel in panels if panel.role != "method"}
-    named = {panel.method: panel.column for panel in drawn}
-    columns = {name: named.get(name, method_title(name)) for name in methods}
-    failed = {panel.row for panel in panels if panel.error and panel.role != "method"}
-    ready = {(panel.row, panel.method) for panel in drawn if not panel.preview}
-    waiting = [
-        (row, column)
-        for row in dict.fromkeys(panel.row for panel in panels)
-        if row not in failed
-        for name, column in columns.items()
-        if (row, name) not in ready
-    ]
     value = grid_value(
         panels,
         query=chosen.query,
         pending=waiting,
         # a row that failed may have no photo
-        columns=[*sorted(lead, key=lambda column: lead[column] != "photo"), *columns.values()],
+        columns=[*sorted(lead, key=lambda column: lead[column] != "photo"), *columns],
         output_size=options.output,
     )
     return value, _status(session, options, panels, waiting)

@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from explorer.core import Colorbar, ExplorerError, Panel
 from explorer.ui.served import served
+from explorer.views.base import method_title
 
 STATIC = Path(__file__).parent / "static"
 SHARED = ("geometry.js", "picture.js", "card.js", "input.js")  # one scope, in this order
@@ -151,6 +152,27 @@ def grid_value(
 def panel_key(row: str, column: str) -> str:
     """The name of a panel in the grid, from its two labels."""
     return f"{row}{KEY_SEPARATOR}{column}"
+
+
+def awaited(
+    panels: Sequence[Panel], methods: Sequence[str]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """The column labels of methods in their order, and the (row, column) labels of the panels that
+    are still to come in the rows that have begun.
+    """
+    drawn = [panel for panel in panels if panel.role == "method"]
+    known = {panel.method: panel.column for panel in drawn}
+    columns = {name: known.get(name, method_title(name)) for name in methods}
+    failed = {panel.row for panel in panels if panel.error and panel.role != "method"}
+    ready = {(panel.row, panel.method) for panel in drawn if not panel.preview}
+    waiting = [
+        (row, column)
+        for row in dict.fromkeys(panel.row for panel in panels)
+        if row not in failed
+        for name, column in columns.items()
+        if (row, name) not in ready
+    ]
+    return list(columns.values()), waiting
 
 
 def metrics_of(panel: Panel) -> tuple[tuple[str, str], ...]:

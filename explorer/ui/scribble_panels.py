@@ -13,7 +13,7 @@ from explorer.core import ExplorerError, Panel
 from explorer.probes import Stroke
 from explorer.probes.scribble import check_strokes
 from explorer.session import Options, Session
-from explorer.ui.grid import PanelClick, grid_value
+from explorer.ui.grid import PanelClick, awaited, grid_value
 from explorer.views import VIEWS
 from explorer.views.base import method_title
 from explorer.views.predictions import SCRIBBLE, at_query, predict, strokes_of
@@ -55,23 +55,26 @@ def scribbled(
     except ExplorerError as error:
         yield None, {"text": str(error) if strokes else TODO, "kind": "done"}
         return
-    panels: dict[tuple[str, str], Panel] = {}
+    view = VIEWS.create("probe")
+    methods = view.methods(options)
+    panels: list[Panel] = []
+
+    def grid() -> dict[str, Any]:
+        columns, waiting = awaited(panels, methods)
+        return grid_value(panels, query=query, pending=waiting, columns=columns, output_size=size)
+
     shown = time.monotonic()
-    show = {"query": query, "output_size": size, "columns": _columns(options)}
-    for panel in VIEWS.create("probe").stream(session, options):
+    for panel in view.stream(session, options):
         if panel.role == "method":
-            panels[panel.row, panel.column] = panel
+            panels.append(panel)
             if time.monotonic() - shown > PATIENCE:
                 shown = time.monotonic()
-                rows = dict.fromkeys(row for row, _ in panels)
-                pending = {(row, column) for row in rows for column in show["columns"]}
-                ready = list(panels.values())
-                yield grid_value(ready, pending=pending - panels.keys(), **show), gr.skip()
+                yield grid(), gr.skip()
     text = (
         f"{len(strokes)} strokes of {len(classes)} classes, {size[0]}×{size[1]} pixels labelled on "
         f"{session.device.type}"
     )
-    yield grid_value(list(panels.values()), **show), {"text": text, "kind": "done"}
+    yield grid(), {"text": text, "kind": "done"}
 
 
 def prepare(session: Session, options: Options) -> Iterator[str]:
@@ -115,10 +118,3 @@ def _try(place: Place) -> bool:
 
 def _plain(strokes: tuple[Stroke, ...]) -> list[dict[str, Any]]:
     return [stroke.to_json() for stroke in strokes]
-
-
-def _columns(options: Options) -> list[str]:
-    """Return the methods' columns in the order chosen; a difference has columns of its own."""
-    if options.view.get("show") == "disagreement":
-        return []
-    return [method_title(method) for method in options.upsamplers]

@@ -201,8 +201,7 @@ class RowView(View, Generic[M]):
         """Return all final panels, row by row, methods in the order of the options."""
         panels: dict[tuple[str, str], Panel] = {}
         for panel in self.stream(session, options):
-            if panel.role == "method":  # the last one decides the place: slow ones were shown first
-                panels.pop((panel.row, panel.column), None)
+            panels.pop((panel.row, panel.column), None)  # slow methods were shown first
             panels[panel.row, panel.column] = panel
         return list(panels.values())
 

@@ -156,10 +156,15 @@ def test_figures_are_laid_out_and_cited_the_same(view, photo):
     assert {"couairon2025jafar", "wimmer2025anyup"} <= set(
         shown_keys(other)
     ) or view == "difference"
+    photos, plain = (
+        [[p for p in made if p.role == "photo"] for made in (usual, other)],
+        [[replace(p, recipe={}) for p in made] for made in (usual, other)],
+    )
+    assert [shown_keys(made) for made in photos] == [[], []]  # its recipe names every method
+    assert shown_keys(plain[0]) == shown_keys(plain[1]) == shown_keys(usual)
     bare = FigureStyle(row_labels=False, column_labels=False, markers=True, metrics=True)
-    for one, two in ((usual, other),):
-        boxes = [[item.box for item in compose(p, bare).of(Picture)] for p in (one, two)]
-        assert boxes[0] == boxes[1] and len(boxes[0]) == len(usual)
+    boxes = [[item.box for item in compose(made, bare).of(Picture)] for made in (usual, other)]
+    assert boxes[0] == boxes[1] and len(boxes[0]) == len(usual)
     for one, two in zip(usual, other, strict=True):  # random weights are said in any words
         assert (
             bool(caption_of(one, bare))

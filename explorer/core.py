@@ -193,7 +193,7 @@ class Upsampled(Protocol):
         """Raise SizeError unless (row, col) is an output pixel."""
 
 
-class Registry(Generic[T]):
+class Registry(Mapping[str, Callable[..., T]], Generic[T]):
     """Names and what they make; a duplicate name raises, an unknown one lists the choices.
 
     Names come by their entries' attribute ``order``, lowest first, equal ones by name; entries
@@ -240,6 +240,8 @@ class Registry(Generic[T]):
             return self._entries[name]
         except (KeyError, TypeError):  # what cannot be hashed is no name either
             raise unknown_name(self.kind, name, self.names()) from None
+
+    __getitem__ = get
 
     def create(self, name: str, **options: Any) -> T:
         """Make the entry called ``name`` with its own constructor's arguments."""

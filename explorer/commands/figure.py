@@ -147,7 +147,7 @@ def read_plan(
     """
     import numpy as np
 
-    from explorer.core import ExplorerError, unknown_name
+    from explorer.core import ExplorerError
     from explorer.figure import PRESETS, FigureStyle
     from explorer.image import Photo
     from explorer.reproduce import TWO_PHOTOS, Shown, check_checkpoints, figure_recipe
@@ -192,14 +192,13 @@ def read_plan(
     changes = style_changes(args)
     style, preset, styled = FigureStyle(**({"metrics": False} | changes)), None, None
     if args.preset is not None:
-        if args.preset not in PRESETS:
-            raise unknown_name("preset", args.preset, PRESETS)
+        make = PRESETS.get(args.preset)
         known = style.to_dict()
         preset = {"name": args.preset, "changes": {name: known[name] for name in changes}}
         style = None
 
         def styled(panels: list[Panel]) -> FigureStyle:
-            return replace(PRESETS[args.preset](panels), **changes)
+            return replace(make(panels), **changes)
 
     blank = options_of(Photo(np.zeros((64, 64, 3), np.uint8)))
     for name in backbones:

@@ -1,8 +1,9 @@
 """Paper figures: the panels on screen laid out as PNG, PDF or SVG with their recipe inside."""
 
+from explorer.figure.insets import suggest_insets
 from explorer.figure.latex import latex_escape, panels_zip
 from explorer.figure.painting import FORMATS, figure_size, render
-from explorer.figure.presets import PRESETS, suggest_insets
+from explorer.figure.presets import PRESETS
 from explorer.figure.recipe import read_figure, read_recipe
 from explorer.figure.sight import confusable
 from explorer.figure.style import (

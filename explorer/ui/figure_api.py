@@ -7,7 +7,7 @@ from typing import Literal
 
 import gradio as gr
 
-from explorer.core import ExplorerError, unknown_name
+from explorer.core import ExplorerError
 from explorer.figure import DOUBLE, FORMATS, PRESETS
 from explorer.image import Photo
 from explorer.probes.strokes import read_strokes
@@ -52,8 +52,7 @@ def expose(session: Session) -> None:
         "svg", "zip" (panels and LaTeX) or "bib" (citations).
         """
         checked(Literal[KINDS], format, "format")
-        if preset not in PRESETS:
-            raise unknown_name("preset", preset, PRESETS)
+        styled = PRESETS.get(preset)
         VIEWS.get(view)
         options = read_options(
             photo,
@@ -68,9 +67,7 @@ def expose(session: Session) -> None:
         shown = Shown(view, options.view, _second(view, second))
         made = content(session, options, [shown])
         complete(list(made.panels))
-        style = replace(
-            PRESETS[preset](made.panels), width_in=width, theme=theme, font=font, dpi=dpi
-        )
+        style = replace(styled(made.panels), width_in=width, theme=theme, font=font, dpi=dpi)
         name = file_name(options.photo, [shown], format)
         return stored(figure_file(made, style, format), name)
 

@@ -100,6 +100,8 @@ def stream(
             panels[panel.row, panel.column] = panel
             grid, status = show(session, view, options, list(panels.values()), chosen)
             yield grid, status
+        if grid and status["kind"] == "work":  # the view has no panel for each of the methods
+            yield settled(grid), _done(session, options, list(panels.values()))
     except Exception as error:
         yield settled(grid) if grid else gr.skip(), trouble(error, log)
 
@@ -145,6 +147,10 @@ def _status(
     left = len(set(options.backbones) - {panel.backbone for panel in panels})
     if left:
         return {"text": f"Working: {left} more backbones", "kind": "work"}
+    return _done(session, options, panels)
+
+
+def _done(session: Session, options: Options, panels: Sequence[Panel]) -> dict[str, str]:
     height, width = options.output
     done = sum(p.error is None for p in panels)
     text = f"{done} panels at {height}×{width} on {session.device.type}"

@@ -31,7 +31,7 @@ from explorer.ui.export_figure import content  # noqa: E402
 from explorer.ui.scribble_panels import scribble_options, scribbled  # noqa: E402
 from explorer.ui.settings import Settings  # noqa: E402
 from explorer.ui.tabs.compare import compared, sides  # noqa: E402
-from explorer.views import VIEWS, rows  # noqa: E402
+from explorer.views import VIEWS, View, rows  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 FEW = ("nearest", "bilinear", "jafar", "anyup")
@@ -359,6 +359,20 @@ def test_no_script_reads_words():
     assert re.search(pattern, 'entry.caption.startsWith("preview")')
     for file in (ROOT / "explorer" / "ui" / "static").glob("*.js"):
         assert not re.search(pattern, file.read_text("utf-8")), file.name
+
+
+class OnePanel(View):
+    """A view that draws one picture, made by hand."""
+
+    def stream(self, session, options):
+        yield Panel("all", "picture", np.zeros((4, 4, 3), np.uint8))
+
+
+def test_a_view_without_a_panel_per_method_comes_to_an_end(photo):
+    made = list(stream(TinySession(), OnePanel(), options_of(photo), Settings()))
+    grid, status = made[-1]
+    assert status["kind"] == "done" and status["text"].startswith("1 panels")
+    assert [(c["column"], c["pending"]) for c in grid["panels"].values()] == [("picture", False)]
 
 
 def test_a_panel_that_is_not_there_is_said(photo):

@@ -45,7 +45,7 @@ def protect(demo: gr.Blocks, request_seconds: float, at_once: int = 1) -> None:
         event.concurrency_id = WORK if heavy else f"light-{event._id}"
         event.concurrency_limit = at_once if heavy else LIGHT_AT_ONCE
         name = event.api_name if isinstance(event.api_name, str) else event.fn.__name__
-        ask = partial(asked, event.fn, list(event.inputs))
+        ask = _without_request(partial(asked, event.fn, list(event.inputs)))
         fn = typed(event.fn) if any(isinstance(field, Api) for field in event.inputs) else event.fn
         made = guarded(fn, name, ask, request_seconds if heavy else None)
         event.fn = _borrowing(made, ask) if heavy else made
@@ -147,6 +147,13 @@ class _sentence:  # noqa: N801  (reads as a statement)
             error.print_exception = False
             return
         raise gr.Error(trouble(error, log)["text"], print_exception=False) from None
+
+
+def _without_request(
+    ask: Callable[[tuple[Any, ...]], dict[str, Any]],
+) -> Callable[[tuple[Any, ...]], dict[str, Any]]:
+    """Return ``ask`` for the values of the event's inputs alone, without what Gradio adds."""
+    return lambda args: ask(tuple(arg for arg in args if not isinstance(arg, gr.Request)))
 
 
 def _computes(inputs: Sequence[Any]) -> bool:

@@ -28,13 +28,19 @@ LIGHT_AT_ONCE, FEW = 8, 2
 log = logging.getLogger(__name__)
 
 
-def protect(demo: gr.Blocks, request_seconds: float, at_once: int = 1) -> None:
+def protect(
+    demo: gr.Blocks,
+    request_seconds: float,
+    at_once: int = 1,
+    after_work: Callable[[], Any] | None = None,
+) -> None:
     """Guard every event of an app; call after it is built and before it is launched.
 
     Args:
         demo: the app.
         request_seconds: how long one request may compute.
         at_once: how many requests compute at the same time, over all events.
+        after_work: called when an event that computes has ended, however it ended.
     """
     for block in demo.blocks.values():
         _refuse_addresses(block)
@@ -47,7 +53,7 @@ def protect(demo: gr.Blocks, request_seconds: float, at_once: int = 1) -> None:
         name = event.api_name if isinstance(event.api_name, str) else event.fn.__name__
         ask = _without_request(partial(asked, event.fn, list(event.inputs)))
         fn = typed(event.fn) if any(isinstance(field, Api) for field in event.inputs) else event.fn
-        made = guarded(fn, name, ask, request_seconds if heavy else None)
+        made = guarded(fn, name, ask, *((request_seconds, after_work) if heavy else (None,)))
         event.fn = _borrowing(made, ask) if heavy else made
 
 
@@ -67,10 +73,12 @@ def guarded(
     name: str,
     ask: Callable[[tuple[Any, ...]], dict[str, Any]],
     limit: float | None,
+    after_work: Callable[[], Any] | None = None,
 ) -> Callable[..., Any]:
     """Return ``fn`` (a function or a generator function) with a deadline, a log line and every
     error as one sentence.
     """
+    after_work = after_work or (lambda: None)
 
     def start() -> Visit:
         until = None if limit is None else time.monotonic() + limit
@@ -93,13 +101,17 @@ def guarded(
                         yield part
                 finally:
                     parts.close()
+                    after_work()
 
         return stream
 
     @wraps(fn)
     def answer(*args: Any, **named: Any) -> Any:
         with _Record(name, ask(args)) as record, during(start()), _sentence(record):
-            made = fn(*args, **named)
+            try:
+                made = fn(*args, **named)
+            finally:
+                after_work()
             record.look(made)
             return made
 

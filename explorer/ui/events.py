@@ -129,7 +129,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
 
 def visitor(request: gr.Request) -> str:
     """Return what tells one opened page from all others."""
-    return str(request.session_hash)
+    return str(getattr(request, "session_hash", ""))
 
 
 def stream(

@@ -15,7 +15,7 @@ from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
 from explorer.ui import choices
 from explorer.ui.grid import grid_value, on_pick, read_click
-from explorer.ui.latest import LatestState
+from explorer.ui.latest import LatestState, page_of_event
 from explorer.ui.page import Page
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
@@ -34,14 +34,12 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     """
     latest = LatestState()
 
-    def rerun(
-        request: gr.Request, shown: tuple[Any, ...] | None, *values: Any
-    ) -> Iterator[tuple[Any, ...]]:
+    def rerun(shown: tuple[Any, ...] | None, *values: Any) -> Iterator[tuple[Any, ...]]:
         if shown == values:  # one change can be told several times, as when a link is opened
             yield gr.skip(), gr.skip(), gr.skip()
             return
         begun = False
-        for grid, status in latest.work(visitor(request), state_of(*values), run(*values)):
+        for grid, status in latest.work(page_of_event(), state_of(*values), run(*values)):
             begun = True
             yield grid, status, values if status["kind"] == "done" else None
         if not begun:  # superseded; Gradio would empty the outputs of what yields nothing
@@ -52,16 +50,16 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
         pointed = page.settings(query, *values).view in POINTED
         return (photo, query if pointed else None, *values)
 
-    def announce(request: gr.Request, *values: Any) -> None:
-        latest.announce(visitor(request), state_of(*values))
+    def announce(*values: Any) -> None:
+        latest.announce(page_of_event(), state_of(*values))
 
-    def announce_pick(request: gr.Request, picked: Any, *values: Any) -> None:
+    def announce_pick(picked: Any, *values: Any) -> None:
         with suppress(ExplorerError):
             click = read_click(picked)
-            announce(request, values[0], (click.row, click.col), *values[2:])
+            announce(values[0], (click.row, click.col), *values[2:])
 
     def leave(request: gr.Request) -> None:
-        latest.announce(visitor(request), None)
+        latest.announce(str(request.session_hash), None)
 
     def run(photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
         chosen = page.settings(*values)
@@ -72,9 +70,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
             return
         yield from stream(session, view, options, chosen)
 
-    def pick(
-        request: gr.Request, picked: Any, tab: str, photo: str | None, *values: Any
-    ) -> Iterator[tuple[Any, ...]]:
+    def pick(picked: Any, tab: str, photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
         try:
             click = read_click(picked)
         except ExplorerError as error:
@@ -84,7 +80,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
         yield gr.skip(), gr.skip(), values[0], link(tab, photo, *values)
         if page.settings(*values).view in POINTED:
             state = state_of(photo, *values)
-            for shown in latest.work(visitor(request), state, run(photo, *values)):
+            for shown in latest.work(page_of_event(), state, run(photo, *values)):
                 yield *shown, gr.skip(), gr.skip()
 
     def link(tab: str, photo: str | None, *values: Any) -> str:
@@ -125,11 +121,6 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     picks = [*outputs, page.query, page.link]
     on_pick(page.grid, announce_pick, page.inputs(), None, **at_once)
     on_pick(page.grid, pick, [page.tab, *page.inputs()], picks, api_visibility="private")
-
-
-def visitor(request: gr.Request) -> str:
-    """Return what tells one opened page from all others."""
-    return str(getattr(request, "session_hash", ""))
 
 
 def stream(

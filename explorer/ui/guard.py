@@ -13,12 +13,12 @@ from typing import Any
 
 import gradio as gr
 from gradio.components.api_component import Api
-from gradio.context import LocalContext
 from gradio_client.utils import is_http_url_like
 
 from explorer.ui import journal, zero
 from explorer.ui.arguments import check_arguments
 from explorer.ui.asking import asked, seconds
+from explorer.ui.latest import page_of_event
 from explorer.ui.status import trouble
 from explorer.visit import Visit, during
 
@@ -51,7 +51,7 @@ def protect(
         event.concurrency_id = WORK if heavy else f"light-{event._id}"
         event.concurrency_limit = at_once if heavy else LIGHT_AT_ONCE
         name = event.api_name if isinstance(event.api_name, str) else event.fn.__name__
-        ask = _without_request(partial(asked, event.fn, list(event.inputs)))
+        ask = partial(asked, event.fn, list(event.inputs))
         fn = typed(event.fn) if any(isinstance(field, Api) for field in event.inputs) else event.fn
         made = guarded(fn, name, ask, *((request_seconds, after_work) if heavy else (None,)))
         event.fn = _borrowing(made, ask) if heavy else made
@@ -82,7 +82,7 @@ def guarded(
 
     def start() -> Visit:
         until = None if limit is None else time.monotonic() + limit
-        return Visit(_visitor(), until, limit or 0.0)
+        return Visit(page_of_event(), until, limit or 0.0)
 
     if inspect.isgeneratorfunction(fn):
 
@@ -161,21 +161,9 @@ class _sentence:  # noqa: N801  (reads as a statement)
         raise gr.Error(trouble(error, log)["text"], print_exception=False) from None
 
 
-def _without_request(
-    ask: Callable[[tuple[Any, ...]], dict[str, Any]],
-) -> Callable[[tuple[Any, ...]], dict[str, Any]]:
-    """Return ``ask`` for the values of the event's inputs alone, without what Gradio adds."""
-    return lambda args: ask(tuple(arg for arg in args if not isinstance(arg, gr.Request)))
-
-
 def _computes(inputs: Sequence[Any]) -> bool:
     """Whether an event with these inputs may be slow: it gets a photo, or all of the settings."""
     return len(inputs) > FEW or any(isinstance(field, gr.Image | Api) for field in inputs)
-
-
-def _visitor() -> str:
-    request = LocalContext.request.get(None)
-    return str(getattr(request, "session_hash", None) or "")[:64]
 
 
 def _borrowing(

@@ -8,10 +8,18 @@ from collections.abc import Generator, Hashable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from gradio.context import LocalContext
+
 from explorer.visit import Superseded, current, steps
 
 T = TypeVar("T")
 MOST_VISITORS = 1000  # remembered at once; a forgotten one's work is not stopped
+
+
+def page_of_event() -> str:
+    """Return what tells the opened page that an event came from from all others; "" if none."""
+    request = LocalContext.request.get(None)
+    return str(getattr(request, "session_hash", None) or "")[:64]
 
 
 class LatestState:

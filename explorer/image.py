@@ -87,6 +87,10 @@ class Photo:
         """(H, W) in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
+    def nbytes(self) -> int:
+        """Return the bytes held."""
+        return self.pixels.nbytes
+
     def tensor(self, size: Size | None = None, device: torch.device | str | None = None) -> Tensor:
         """The photo as (1, 3, H, W) float32 RGB in [0, 1], resized if ``size`` = (H, W) is given.
 

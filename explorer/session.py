@@ -22,7 +22,7 @@ from explorer.options import Options
 from explorer.probes import Probe
 from explorer.upsamplers import Resampler, Upsampler
 from explorer.upsamplers.streaming import row_bands
-from explorer.visit import check_time
+from explorer.visit import check_between_layers, check_time
 
 __all__ = ["Options", "Prepared", "Session"]
 
@@ -82,9 +82,13 @@ class Session:
         base, _, stage = name.partition(":")
         self.limits.check_backbone(name)
         check_time()
-        return self.models.get(
-            ("backbone", name), lambda: load_backbone(base, stage or None, self.device)
-        )
+
+        def make() -> Backbone:
+            model = load_backbone(base, stage or None, self.device)
+            check_between_layers(model)
+            return model
+
+        return self.models.get(("backbone", name), make)
 
     def upsampler(self, name: str, backbone: str, options: Options) -> Upsampler:
         """Return the upsampler with the weights chosen for this backbone."""
@@ -95,7 +99,7 @@ class Session:
         key = ("upsampler", name, backbone, wanted)
 
         def make() -> Upsampler:
-            return load_upsampler(
+            method = load_upsampler(
                 name,
                 model.name,
                 wanted,
@@ -105,6 +109,8 @@ class Session:
                 allow_network=self.allow_network,
                 warn=False,  # captions and recipes say it
             )
+            check_between_layers(method)
+            return method
 
         return self.with_weights(key, make)
 

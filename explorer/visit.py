@@ -1,29 +1,47 @@
-"""One request of one visitor: who asks, and until when an answer is worth computing."""
+"""One request of one visitor: who asks, and for how long an answer is worth computing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import nn
 
 from explorer.core import ExplorerError
+
+T = TypeVar("T")
+
+
+def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True)
 class Visit:
     """``visitor`` names whose results these are ("" for the program itself); ``until`` is a
-    ``time.monotonic`` moment or None; ``seconds`` is what the visitor was promised.
+    ``time.monotonic`` moment or None; ``seconds`` is what the visitor was promised. ``is_wanted``
+    says whether the visitor still waits for this answer.
     """
 
     visitor: str = ""
     until: float | None = None
     seconds: float = 0.0
+    is_wanted: Callable[[], bool] = _always
 
 
 class TooSlowError(ExplorerError):
     """A request that was stopped because its time was up."""
+
+
+class Superseded(BaseException):
+    """A request that was stopped because its visitor asked for something else meanwhile.
+
+    Like ``GeneratorExit`` it is no ``Exception``: it is no failure that a panel should show.
+    """
 
 
 _VISIT: ContextVar[Visit] = ContextVar("visit", default=Visit())  # noqa: B039  (frozen)
@@ -50,9 +68,40 @@ def seconds_left() -> float | None:
     return None if until is None else max(0.0, until - time.monotonic())
 
 
+def steps(visit: Visit, parts: Generator[T, None, None]) -> Iterator[T]:
+    """Yield what ``parts`` yields, and answer for this request in every step of it."""
+    try:
+        while True:
+            with during(visit):
+                try:
+                    part = next(parts)
+                except StopIteration:
+                    return
+            yield part
+    finally:
+        parts.close()
+
+
+def check_between_layers(network: nn.Module) -> None:
+    """Make a network look before each of its layers whether its request is still worth computing.
+
+    ``check_time`` raises in the middle of ``forward``; networks keep nothing between calls.
+    """
+    for layer in network.modules():
+        if not any(True for _ in layer.children()):
+            layer.register_forward_pre_hook(lambda *_: check_time())
+
+
 def check_time() -> None:
-    """Raise TooSlowError if the request's time is up; called before every slow step."""
+    """Raise if the request is no longer worth computing; called before every slow step.
+
+    Raises:
+        TooSlowError: its time is up.
+        Superseded: its visitor wants something else by now.
+    """
     visit = _VISIT.get()
+    if not visit.is_wanted():
+        raise Superseded
     if visit.until is not None and time.monotonic() > visit.until:
         raise TooSlowError(
             f"this took longer than the {visit.seconds:g} seconds a request gets here; choose "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from explorer.core import ExplorerError, Panel
 from explorer.session import Options, Session
 from explorer.ui import choices
 from explorer.ui.grid import awaited, grid_value, on_pick, read_click
+from explorer.ui.latest import LatestState, page_of_event
 from explorer.ui.page import Page
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
@@ -25,14 +27,38 @@ POINTED = ("attention", "similarity", "probe")  # the views that show something 
 
 
 def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
-    """Wire the page: the address is read once, then every change runs the grid again."""
+    """Wire the page: the address is read once, then every change runs the grid again.
+
+    A change stops the work on the state before it, and so does leaving the page.
+    """
+    latest = LatestState()
 
     def rerun(shown: tuple[Any, ...] | None, *values: Any) -> Iterator[tuple[Any, ...]]:
         if shown == values:  # one change can be told several times, as when a link is opened
             yield gr.skip(), gr.skip(), gr.skip()
             return
-        for grid, status in run(*values):
+        begun = False
+        for grid, status in latest.work(page_of_event(), state_of(*values), run(*values)):
+            begun = True
             yield grid, status, values if status["kind"] == "done" else None
+        if not begun:  # superseded; Gradio would empty the outputs of what yields nothing
+            yield gr.skip(), gr.skip(), gr.skip()
+
+    def state_of(photo: str | None, query: Any, *values: Any) -> tuple[Any, ...]:
+        """Return what the grid depends on; the query only if the view shows something about it."""
+        pointed = page.settings(query, *values).view in POINTED
+        return (photo, query if pointed else None, *values)
+
+    def announce(*values: Any) -> None:
+        latest.announce(page_of_event(), state_of(*values))
+
+    def announce_pick(picked: Any, *values: Any) -> None:
+        with suppress(ExplorerError):
+            click = read_click(picked)
+            announce(values[0], (click.row, click.col), *values[2:])
+
+    def leave(request: gr.Request) -> None:
+        latest.announce(str(request.session_hash), None)
 
     def run(photo: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
         chosen = page.settings(*values)
@@ -52,7 +78,8 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
         values = ((click.row, click.col), *values[1:])
         yield gr.skip(), gr.skip(), values[0], link(tab, photo, *values)
         if page.settings(*values).view in POINTED:
-            for shown in run(photo, *values):
+            state = state_of(photo, *values)
+            for shown in latest.work(page_of_event(), state, run(photo, *values)):
                 yield *shown, gr.skip(), gr.skip()
 
     def link(tab: str, photo: str | None, *values: Any) -> str:
@@ -77,15 +104,21 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     demo.load(restore, None, [page.tabs, page.tab, *page.inputs()], **quiet)
     # Not "clear": it comes before the value has gone.
     changed = [page.photo.change, page.second.change, *page.changes()]
+    # Outside the queue, where the run before this change still holds its place, and first: Gradio's
+    # page calls an event's listeners one after the other, each when the one before has ended.
+    at_once = {"queue": False, "trigger_mode": "multiple"} | quiet
+    gr.on(changed, announce, page.inputs(), None, **at_once)
+    # Apart from the run, which would end with the link of when it began, and before it.
+    linked = [page.photo.change, *page.changes(), page.query.change, page.tab.change]
+    last_alone = {"trigger_mode": "always_last", "queue": False}
+    gr.on(linked, link, [page.tab, *page.inputs()], page.link, **last_alone, **quiet)
     shown = gr.State()
     again = {"trigger_mode": "always_last"} | quiet
     gr.on(changed, rerun, [shown, *page.inputs()], [*outputs, shown], **again)
+    demo.unload(leave)
     page.tabs.select(opened, None, page.tab, **quiet)
-    # Apart from the run, which would end with the link of when it began.
-    linked = [page.photo.change, *page.changes(), page.query.change, page.tab.change]
-    latest = {"trigger_mode": "always_last", "queue": False}
-    gr.on(linked, link, [page.tab, *page.inputs()], page.link, **latest, **quiet)
     picks = [*outputs, page.query, page.link]
+    on_pick(page.grid, announce_pick, page.inputs(), None, **at_once)
     on_pick(page.grid, pick, [page.tab, *page.inputs()], picks, api_visibility="private")
 
 

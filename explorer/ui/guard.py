@@ -13,12 +13,12 @@ from typing import Any
 
 import gradio as gr
 from gradio.components.api_component import Api
-from gradio.context import LocalContext
 from gradio_client.utils import is_http_url_like
 
 from explorer.ui import journal, zero
 from explorer.ui.arguments import check_arguments
 from explorer.ui.asking import asked, seconds
+from explorer.ui.latest import page_of_event
 from explorer.ui.status import trouble
 from explorer.visit import Visit, during
 
@@ -28,13 +28,19 @@ LIGHT_AT_ONCE, FEW = 8, 2
 log = logging.getLogger(__name__)
 
 
-def protect(demo: gr.Blocks, request_seconds: float, at_once: int = 1) -> None:
+def protect(
+    demo: gr.Blocks,
+    request_seconds: float,
+    at_once: int = 1,
+    after_work: Callable[[], Any] | None = None,
+) -> None:
     """Guard every event of an app; call after it is built and before it is launched.
 
     Args:
         demo: the app.
         request_seconds: how long one request may compute.
         at_once: how many requests compute at the same time, over all events.
+        after_work: called when an event that computes has ended, however it ended.
     """
     for block in demo.blocks.values():
         _refuse_addresses(block)
@@ -47,7 +53,7 @@ def protect(demo: gr.Blocks, request_seconds: float, at_once: int = 1) -> None:
         name = event.api_name if isinstance(event.api_name, str) else event.fn.__name__
         ask = partial(asked, event.fn, list(event.inputs))
         fn = typed(event.fn) if any(isinstance(field, Api) for field in event.inputs) else event.fn
-        made = guarded(fn, name, ask, request_seconds if heavy else None)
+        made = guarded(fn, name, ask, *((request_seconds, after_work) if heavy else (None,)))
         event.fn = _borrowing(made, ask) if heavy else made
 
 
@@ -67,14 +73,16 @@ def guarded(
     name: str,
     ask: Callable[[tuple[Any, ...]], dict[str, Any]],
     limit: float | None,
+    after_work: Callable[[], Any] | None = None,
 ) -> Callable[..., Any]:
     """Return ``fn`` (a function or a generator function) with a deadline, a log line and every
     error as one sentence.
     """
+    after_work = after_work or (lambda: None)
 
     def start() -> Visit:
         until = None if limit is None else time.monotonic() + limit
-        return Visit(_visitor(), until, limit or 0.0)
+        return Visit(page_of_event(), until, limit or 0.0)
 
     if inspect.isgeneratorfunction(fn):
 
@@ -93,13 +101,17 @@ def guarded(
                         yield part
                 finally:
                     parts.close()
+                    after_work()
 
         return stream
 
     @wraps(fn)
     def answer(*args: Any, **named: Any) -> Any:
         with _Record(name, ask(args)) as record, during(start()), _sentence(record):
-            made = fn(*args, **named)
+            try:
+                made = fn(*args, **named)
+            finally:
+                after_work()
             record.look(made)
             return made
 
@@ -152,11 +164,6 @@ class _sentence:  # noqa: N801  (reads as a statement)
 def _computes(inputs: Sequence[Any]) -> bool:
     """Whether an event with these inputs may be slow: it gets a photo, or all of the settings."""
     return len(inputs) > FEW or any(isinstance(field, gr.Image | Api) for field in inputs)
-
-
-def _visitor() -> str:
-    request = LocalContext.request.get(None)
-    return str(getattr(request, "session_hash", None) or "")[:64]
 
 
 def _borrowing(

@@ -50,22 +50,25 @@ def build(session: Session) -> gr.Blocks:
                         viewed, second = view_bar.build(defaults)
                         status = status_line("status")
                         grid = panel_grid("grid")
-                    page = Page(
-                        photo,
-                        fields | viewed,
-                        checkpoints,
-                        second,
-                        query,
-                        grid,
-                        status,
-                        link,
-                        tabs,
-                        opened,
-                    )
+                page = Page(
+                    photo,
+                    fields | viewed,
+                    checkpoints,
+                    second,
+                    query,
+                    grid,
+                    status,
+                    link,
+                    tabs,
+                    opened,
+                )
+                # First: Gradio's page calls an event's listeners one after the other, each when
+                # the one before has ended, and the tabs listen to the same events.
+                events.connect(demo, page, session)
+                with tabs:
                     for tab in TABS:
                         tab.build(page, session)
                 link.render()  # under every tab, for it names the open one
-        events.connect(demo, page, session)
         api.expose(session)
         scribble_api.expose(session)
         figure_api.expose(session)

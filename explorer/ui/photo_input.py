@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from explorer.bundled import EXAMPLES
+from explorer.cache import Cache
 from explorer.core import ImageError
 from explorer.image import Photo, open_photo
+
+_PHOTOS = Cache(256 * 2**20)  # every event hands over the file anew; it is decoded once
 
 
 def photo_input(**options: Any) -> gr.Image:
@@ -34,7 +38,12 @@ def read_photo(path: str | None) -> Photo:
         raise ImageError("choose a photo first: upload one, paste one, or take an example")
     if not isinstance(path, str) or not _is_ours(path):
         raise ImageError("the photo must be a file uploaded here; upload it again")
-    return open_photo(path, Path(path).name)
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return open_photo(path, Path(path).name)  # which says what is wrong
+    key = (path, stat.st_mtime_ns, stat.st_size)
+    return _PHOTOS.get(key, lambda: open_photo(path, Path(path).name))
 
 
 def _is_ours(path: str) -> bool:

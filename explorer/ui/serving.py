@@ -26,6 +26,7 @@ from explorer.ui.choices import example_photos
 from explorer.ui.gateway import MIB, Gateway
 from explorer.ui.guard import WORK, protect
 from explorer.ui.launch_options import Serving
+from explorer.ui.memory_limit import MemoryLimit
 from explorer.ui.settings import Settings
 from explorer.ui.sweeping import keep_sweeping
 
@@ -47,7 +48,8 @@ def settle() -> None:
 
 def prepare(demo: gr.Blocks, session: Session, serving: Serving) -> dict[str, Any]:
     """Guard the app and return what to pass on to its ``launch``."""
-    protect(demo, serving.request_seconds, serving.at_once)
+    memory = MemoryLimit(session)
+    protect(demo, serving.request_seconds, serving.at_once, memory.apply)
     demo.queue(max_size=serving.queue, default_concurrency_limit=serving.at_once, api_open=False)
     started = time.monotonic()
 

@@ -150,9 +150,10 @@ def read_plan(
     from explorer.core import ExplorerError, unknown_name
     from explorer.figure import PRESETS, FigureStyle
     from explorer.image import Photo
-    from explorer.reproduce import TWO_PHOTOS, Shown, check_checkpoints, figure_recipe
+    from explorer.reproduce import Shown, check_checkpoints, figure_recipe
     from explorer.session import Options
     from explorer.upsamplers import UPSAMPLERS
+    from explorer.views import VIEWS
     from explorer.views.base import check_view_options
     from explorer.views.pca import parse_components
 
@@ -183,12 +184,13 @@ def read_plan(
         Shown(
             name,
             (colours if name == "pca" else {}) | given,
-            second if name == TWO_PHOTOS else None,
+            second if VIEWS.get(name).takes_second_photo else None,
         )
         for name in shown_views
     ]
     if second is not None and all(shown.second is None for shown in views):
-        raise ExplorerError(f"--second is the second photo of --views {TWO_PHOTOS}")
+        able = [name for name in VIEWS if VIEWS.get(name).takes_second_photo]
+        raise ExplorerError(f"--second is the second photo of --views {' or '.join(able)}")
     changes = style_changes(args)
     style, preset, styled = FigureStyle(**({"metrics": False} | changes)), None, None
     if args.preset is not None:

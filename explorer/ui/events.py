@@ -17,12 +17,11 @@ from explorer.ui.grid import grid_value, on_pick, read_click
 from explorer.ui.page import Page
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
-from explorer.views import View
+from explorer.views import VIEWS, View
 from explorer.views.base import method_title
 from explorer.views.rows import PHOTO, RowView, coarse_grids
 
 log = logging.getLogger(__name__)
-POINTED = ("attention", "similarity", "probe")  # the views that show something about the query
 
 
 def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
@@ -52,7 +51,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
             return
         values = ((click.row, click.col), *values[1:])
         yield gr.skip(), gr.skip(), values[0], link(tab, photo, *values)
-        if page.settings(*values).view in POINTED:
+        if VIEWS.get(page.settings(*values).view).shows_query:
             for shown in run(photo, *values):
                 yield *shown, gr.skip(), gr.skip()
 
@@ -66,7 +65,8 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
         return next((tab.id for tab in page.tabs.children if tab.label == event.value), gr.skip())
 
     def restore(request: gr.Request) -> tuple[Any, ...]:
-        found = Settings.parse(dict(request.query_params))
+        asked = dict(request.query_params)
+        found = Settings.parse(asked) if asked else Settings()
         examples = choices.example_photos()
         name = found.example if found.example in examples else next(iter(examples), None)
         photo = str(examples[name]) if name else None

@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbones", help="NAME[:STAGE],... (efficientnet_lite0)")
     parser.add_argument("--upsamplers", help="NAME,... (bilinear,jbu,jafar,anyup)")
     parser.add_argument("--views", help="pca,attention,reach,similarity,... (pca)")
-    parser.add_argument("--view-option", action="append", metavar="NAME=VALUE", help="of the views")
+    parser.add_argument(
+        "--view-option", action="append", metavar="NAME=VALUE", help="see: list options"
+    )
     parser.add_argument("--query", help="ROW,COL on the output grid (the middle)")
     parser.add_argument("--second", type=given_path, help="second photo of the similarity view")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="METHOD=NAME_OR_PATH")

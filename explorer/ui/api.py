@@ -86,7 +86,8 @@ def _signature(kind: type[View], options: Sequence[Option]) -> Signature:
         [
             Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
             for name, (annotation, default) in every.items()
-        ]
+        ],
+        return_annotation=list[dict],
     )
 
 

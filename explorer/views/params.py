@@ -110,7 +110,8 @@ class Option:
             if self.ends is None:
                 return self.read(text)
             low, high = self.ends
-            return min(max(checked(Real, text, self.key), low), high)
+            value = min(max(checked(Real, text, self.key), low), high)
+            return int(value) if isinstance(self.default, int) else float(value)
         except ExplorerError:
             return None
 

@@ -178,9 +178,11 @@ def read_plan(
     shown_views = name_list(_given(args.views, "pca"), "--views")
     check_view_options(given, shown_views)
     check_checkpoints(checkpoints, backbones, upsamplers, [given])
-    components = parse_components(numbers(_given(args.components, "1,2,3"), "--components", 3))
-    percentile = 1.0 if args.percentile is None else args.percentile
-    colours = {"components": components, "percentile": percentile}
+    colours = dict(VIEWS.get("pca").figure_options)
+    if args.components is not None:
+        colours["components"] = parse_components(numbers(args.components, "--components", 3))
+    if args.percentile is not None:
+        colours["percentile"] = args.percentile
     check_view_options(colours, ["pca"])
     views = [
         Shown(

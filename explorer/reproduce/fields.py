@@ -189,7 +189,7 @@ def _known_options(
     """
     kept, others = {}, [VIEWS.get(one) for one in names]
     for key, value in options.items():
-        readers = [view for view in others if key in [one.name for one in view.options()]]
+        readers = [view for view in others if any(key in one.names for one in view.options())]
         if readers and all(_reads(view, key, value) for view in readers):
             kept[key] = value
             continue

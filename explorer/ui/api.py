@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, Signature
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import gradio as gr
 
@@ -94,9 +94,11 @@ def _signature(kind: type[View], options: Sequence[Option]) -> Signature:
 def _plain(option: Option, default: Any) -> Any:
     """Return an option's type without bounds, as clients are told it."""
     if default is not None:
-        return type(default)
-    kinds = [get_args(one)[0] if get_args(one) else one for one in get_args(option.kind)]
-    return kinds[0] | None
+        return list if isinstance(default, tuple) else type(default)
+    kind = get_args(option.kind)[0] if get_args(option.kind) else option.kind
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return (type(get_args(kind)[0]) if get_origin(kind) is Literal else kind) | None
 
 
 def _documentation(kind: type[View], options: Sequence[Option]) -> str:

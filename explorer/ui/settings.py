@@ -69,10 +69,11 @@ def page_options() -> dict[str, Option]:
             if not option.control.on_page:
                 continue
             known = found.setdefault(option.key, option)
-            if (known.control, known.default) != (option.control, option.default):
+            taken = option.key in Settings.__dataclass_fields__
+            if taken or (known.control, known.default) != (option.control, option.default):
                 raise ExplorerError(
-                    f"the {name} view declares another control of {option.key!r} than a view "
-                    "before it; choose another key"
+                    f"the {name} view declares another control of {option.key!r} than the "
+                    "page or a view before it; choose another key"
                 )
     return found
 
@@ -184,7 +185,8 @@ class Settings:
         if fits(Name, pairs.get("example")):
             found["example"] = pairs["example"][:80]
         for key, option in page_options().items():
-            value = option.parse(pairs[key]) if key in pairs else None
+            given = next((pairs[k] for k in (key, *option.control.aliases) if k in pairs), None)
+            value = None if given is None else option.parse(given)
             if value is not None:
                 found[key] = value
         found |= _parse_query(pairs.get("query", ""))

@@ -84,7 +84,8 @@ def check_view_options(given: Mapping[str, Any], views: Sequence[str]) -> None:
         ExplorerError: none of the views has such an option, or one cannot take the value.
     """
     kinds = [VIEWS.get(view) for view in dict.fromkeys(views)]
-    known = dict.fromkeys(one.name for kind in kinds for one in kind.options())
+    names = [name for kind in kinds for option in kind.options() for name in option.names]
+    known = dict.fromkeys(names)
     for name in given:
         if name not in known:
             which = " and ".join(kind.name for kind in kinds)

@@ -31,7 +31,8 @@ class Control:
     the name of a menu. ``free`` says that other values may be typed in. ``unset`` is the control's
     value that leaves the option out, so that its default counts. ``ends`` of a slider are the
     type's bounds unless they are given. ``key`` is the name in links; views that give the same key
-    share one control. Without a key it is VIEW_OPTION.
+    share one control. Without a key it is VIEW_OPTION. ``aliases`` are old
+    names that recipes, commands and links may still have.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Control:
     free: bool = False
     unset: Any = None
     key: str = ""
+    aliases: tuple[str, ...] = ()
     on_page: bool = True
 
 
@@ -54,6 +56,11 @@ class Option:
     default: Any
     control: Control
     key: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The option's name, and the old ones that recipes and commands may still have."""
+        return self.name, *self.control.aliases
 
     def read(self, value: Any) -> Any:
         """Return a value from outside as the option's type; raises ExplorerError."""
@@ -84,14 +91,14 @@ class Option:
 
     def meant(self, value: Any) -> Any:
         """Return the option's value for a control's, None for one that leaves the option out."""
-        if value is None or value == self.control.unset:
+        if value is None or value == "" or value == self.control.unset:
             return None
         pairs = self.control.choices if self.choices else ()
         return self.read(next((one[1] for one in pairs if one[0] == value), value))
 
     def check_shown(self, value: Any) -> None:
         """Raise ExplorerError unless ``value`` is one that the control can have."""
-        if self.control.free:
+        if self.control.free or (self.default is None and value in (None, "")):
             return  # ``meant`` reads it
         if self.choices:
             checked(Literal[self.choices], value, self.key)
@@ -127,7 +134,13 @@ class Params:
         Raises:
             ExplorerError: an option has a value that it cannot take.
         """
-        return cls(**{o.name: o.read(given[o.name]) for o in declared(cls) if o.name in given})
+        found = {
+            option.name: option.read(given[name])
+            for option in declared(cls)
+            for name in reversed(option.names)  # the present name decides
+            if name in given
+        }
+        return cls(**found)
 
 
 @lru_cache(maxsize=64)
@@ -182,5 +195,6 @@ WindowRatio = Annotated[
         ),
         unset="checkpoint",
         key="window",
+        aliases=("window",),
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import asdict, make_dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from tiny import METHODS, TinySession
 from explorer import views
 from explorer.__main__ import main
 from explorer.core import ExplorerError, Registry
+from explorer.reproduce.fields import read_views
 from explorer.views import VIEWS
+from explorer.views.base import check_view_options
 from explorer.views.params import Control, Option, Params
 
 CONTRACT = Path(__file__).parent / "test_view_contract.py"
@@ -101,6 +104,92 @@ def test_two_views_cannot_declare_one_key_differently(norm):
     VIEWS.register("other")(type("Other", (norm,), {"name": "other", "Params": params}))
     with pytest.raises(ExplorerError, match="declares another control of 'opacity'"):
         Settings()
+
+
+# One option of every kind that a control exists for.
+KINDS = '''
+from typing import Annotated, Literal
+
+from pydantic.dataclasses import dataclass
+
+from explorer.validation import Real, Share, Whole
+from explorer.views.base import VIEWS, View, photo_panel
+from explorer.views.params import Control, Method, Params
+
+
+@dataclass(frozen=True)
+class KindsParams(Params):
+    share: Annotated[Share, Control("Share", "A share.", step=0.1)] = 0.5
+    count: Annotated[Whole, Control("Count", "A whole number.")] = 3
+    limit: Annotated[Real | None, Control("Limit", "A number or none.", aliases=("most",))] = None
+    side: Annotated[Literal["left", "right"], Control("Side", "A choice.")] = "left"
+    end: Annotated[Literal["up", "down"] | None, Control("End", "A choice.", on_page=False)] = None
+    thin: Annotated[bool, Control("Thin", "Yes or no.")] = True
+    method: Annotated[Method | None, Control("Method", "A name.", choices="methods")] = None
+
+
+@VIEWS.register("kinds")
+class KindsView(View):
+    """The photo alone."""
+
+    name, title, Params, aliases = "kinds", "Kinds", KindsParams, ("sorts",)
+    needs_query = shows_query = takes_second_photo = True
+
+    def __init__(self, second=None):
+        self.second = second
+
+    def stream(self, session, options):
+        self.check(options)
+        yield photo_panel(session, options, "row")
+'''
+
+
+@pytest.fixture
+def kinds(tmp_path):
+    with plugged_in(VIEWS, views, tmp_path, "kinds", KINDS) as module:
+        yield module.KindsView
+
+
+def test_every_kind_of_option_has_a_control_a_link_and_an_argument(kinds, photo):
+    gr = pytest.importorskip("gradio")
+    from explorer.ui import api, view_bar
+    from explorer.ui.settings import Settings
+
+    with gr.Blocks():
+        fields, second = view_bar.build(Settings(view="kinds"))
+    found = {key.removeprefix("kinds_"): field for key, field in fields.items() if "kinds" in key}
+    controls = {name: type(field).__name__.lower() for name, field in found.items()}
+    assert controls == {
+        **{"share": "slider", "count": "number", "limit": "textbox", "side": "dropdown"},
+        **{"thin": "checkbox", "method": "dropdown"},
+    }
+    assert second.visible
+    given = {"share": 0.25, "count": 7, "limit": 2.5, "side": "right", "thin": False}
+    given["method"] = "jafar"
+    chosen = Settings(view="kinds", **{f"kinds_{name}": value for name, value in given.items()})
+    again = Settings.parse(chosen.query_string())
+    assert again == chosen and again.view_options() == given
+    assert chosen.options(photo).view == given
+    assert Settings.parse("v=2&view=sorts&most=1.5").view == "kinds"
+    assert Settings.parse("v=2&view=sorts&most=1.5").view_options()["limit"] == 1.5
+    assert Settings(view="kinds", kinds_limit="").view_options().get("limit") is None
+    with pytest.raises(ExplorerError, match="kinds_count must be a whole number"):
+        Settings(view="kinds", kinds_count="x").check()
+    arguments = inspect.signature(api.endpoint(TinySession(), kinds)).parameters
+    assert list(arguments)[:3] == ["photo", "row", "col"] and "end" not in arguments
+    assert arguments["limit"].annotation == float | None and arguments["thin"].annotation is bool
+    assert arguments["method"].annotation == str | None and "second" in arguments
+
+
+def test_old_names_of_a_view_and_of_options_are_read_in_recipes(kinds):
+    remarks = []
+    entry = {"name": "sorts", "options": {"most": 2.0}}
+    (shown,) = read_views({"views": [entry]}, None, remarks)
+    assert shown.name == "kinds" and not remarks
+    assert kinds.Params.read(shown.view).limit == 2.0
+    assert kinds.Params.read({"most": 2.0, "limit": 3.0}).limit == 3.0
+    check_view_options({"most": 1.0}, ["kinds"])
+    assert VIEWS.get("attention").Params.read({"window": 0.2}).window_ratio == 0.2
 
 
 def test_old_names_are_resolved():

@@ -4,23 +4,37 @@ loading anything.
 
 from __future__ import annotations
 
+import json
+
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
 from explorer.hub import Checkpoint, checkpoints, local_file, mark_built
 from explorer.probes import PROBES
 from explorer.upsamplers import UPSAMPLERS
+from explorer.validation import described
 from explorer.views import VIEWS
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
 def tables() -> dict[str, Table]:
-    """Return {kind: (head, rows)} of backbones, upsamplers, checkpoints and views."""
+    """Return {kind: (head, rows)} of backbones, upsamplers, checkpoints, views, their options."""
     return {
         "backbones": backbone_table(),
         "upsamplers": upsampler_table(),
         "checkpoints": checkpoint_table(),
         "views": (("name", "what"), [(name, VIEWS.describe(name)) for name in VIEWS]),
+        "options": option_table(),
     }
+
+
+def option_table() -> Table:
+    """Return the options of every view, as ``figure --view-option`` and recipes take them."""
+    rows = [
+        (name, one.name, json.dumps(one.default), described(one.kind), one.control.help)
+        for name in VIEWS
+        for one in VIEWS.get(name).options()
+    ]
+    return ("view", "option", "default", "values", "what"), rows
 
 
 def backbone_usable(name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -236,10 +237,18 @@ class Registry(Mapping[str, Callable[..., T]], Generic[T]):
 
     def get(self, name: str) -> Callable[..., T]:
         """Return the entry called ``name``, or raise UnknownNameError naming the choices."""
-        try:
-            return self._entries[name]
-        except (KeyError, TypeError):  # what cannot be hashed is no name either
-            raise unknown_name(self.kind, name, self.names()) from None
+        with suppress(KeyError, TypeError):  # what cannot be hashed is no name either
+            return self._entries[self.resolve(name)]
+        raise unknown_name(self.kind, name, self.names())
+
+    def resolve(self, name: str) -> str:
+        """Return ``name``, or the present name for one of the old ones in ``aliases``."""
+        return self._renamed(name) or name
+
+    def _renamed(self, name: object) -> str | None:
+        """Return the name of the entry that declares ``name`` among its old ones."""
+        known = (key for key, e in self._entries.items() if name in getattr(e, "aliases", ()))
+        return None if name in self._entries else next(known, None)
 
     __getitem__ = get
 
@@ -263,7 +272,7 @@ class Registry(Mapping[str, Callable[..., T]], Generic[T]):
 
     def __contains__(self, name: object) -> bool:
         """Whether ``name`` is registered."""
-        return name in self._entries
+        return name in self._entries or self._renamed(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""

@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbones", help="NAME[:STAGE],... (efficientnet_lite0)")
     parser.add_argument("--upsamplers", help="NAME,... (bilinear,jbu,jafar,anyup)")
     parser.add_argument("--views", help="pca,attention,reach,similarity,... (pca)")
-    parser.add_argument("--view-option", action="append", metavar="NAME=VALUE", help="of the views")
+    parser.add_argument(
+        "--view-option", action="append", metavar="NAME=VALUE", help="see: list options"
+    )
     parser.add_argument("--query", help="ROW,COL on the output grid (the middle)")
     parser.add_argument("--second", type=given_path, help="second photo of the similarity view")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="METHOD=NAME_OR_PATH")
@@ -150,9 +152,10 @@ def read_plan(
     from explorer.core import ExplorerError
     from explorer.figure import PRESETS, FigureStyle
     from explorer.image import Photo
-    from explorer.reproduce import TWO_PHOTOS, Shown, check_checkpoints, figure_recipe
+    from explorer.reproduce import Shown, check_checkpoints, figure_recipe
     from explorer.session import Options
     from explorer.upsamplers import UPSAMPLERS
+    from explorer.views import VIEWS
     from explorer.views.base import check_view_options
     from explorer.views.pca import parse_components
 
@@ -175,20 +178,23 @@ def read_plan(
     shown_views = name_list(_given(args.views, "pca"), "--views")
     check_view_options(given, shown_views)
     check_checkpoints(checkpoints, backbones, upsamplers, [given])
-    components = parse_components(numbers(_given(args.components, "1,2,3"), "--components", 3))
-    percentile = 1.0 if args.percentile is None else args.percentile
-    colours = {"components": components, "percentile": percentile}
+    colours = dict(VIEWS.get("pca").figure_options)
+    if args.components is not None:
+        colours["components"] = parse_components(numbers(args.components, "--components", 3))
+    if args.percentile is not None:
+        colours["percentile"] = args.percentile
     check_view_options(colours, ["pca"])
     views = [
         Shown(
             name,
             (colours if name == "pca" else {}) | given,
-            second if name == TWO_PHOTOS else None,
+            second if VIEWS.get(name).takes_second_photo else None,
         )
         for name in shown_views
     ]
     if second is not None and all(shown.second is None for shown in views):
-        raise ExplorerError(f"--second is the second photo of --views {TWO_PHOTOS}")
+        able = [name for name in VIEWS if VIEWS.get(name).takes_second_photo]
+        raise ExplorerError(f"--second is the second photo of --views {' or '.join(able)}")
     changes = style_changes(args)
     style, preset, styled = FigureStyle(**({"metrics": False} | changes)), None, None
     if args.preset is not None:

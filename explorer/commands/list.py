@@ -1,5 +1,5 @@
 """List every registered backbone, upsampler, checkpoint and view, where it is from, whether it is
-usable now.
+usable now; and the options of every view.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "kind",
         nargs="?",
-        choices=("backbones", "upsamplers", "checkpoints", "views"),
+        choices=("backbones", "upsamplers", "checkpoints", "views", "options"),
         help="only this kind",
     )
 

@@ -2,7 +2,6 @@
 
 from explorer.reproduce.fields import check_checkpoints
 from explorer.reproduce.recipe import (
-    TWO_PHOTOS,
     Shown,
     complete,
     figure_panels,
@@ -14,7 +13,6 @@ from explorer.reproduce.recipe import (
 from explorer.reproduce.restore import Restored, open_figure, restore
 
 __all__ = [
-    "TWO_PHOTOS",
     "Restored",
     "Shown",
     "check_checkpoints",

@@ -15,7 +15,7 @@ from explorer.image import Photo
 from explorer.loading import NO_WEIGHTS
 from explorer.messages import listed, nearest, one_line, shown
 from explorer.options import MAX_SIZE
-from explorer.reproduce.recipe import TWO_PHOTOS, Shown
+from explorer.reproduce.recipe import Shown
 from explorer.upsamplers import UPSAMPLERS
 from explorer.validation import Described, Name, Whole, checked, distinct, fits
 from explorer.views import VIEWS
@@ -154,6 +154,8 @@ def read_views(
     names = [entry["name"] for entry in entries]
     for name in names:
         VIEWS.get(name)
+    names = [VIEWS.resolve(name) for name in names]
+    entries = [{**entry, "name": name} for entry, name in zip(entries, names, strict=True)]
     return tuple(_view(entry, names, second, remarks) for entry in entries)
 
 
@@ -167,7 +169,7 @@ def _view(
     kept = _known_options(options, name, names, remarks)
     if other is None:
         return Shown(name, kept)
-    if name != TWO_PHOTOS:
+    if not VIEWS.get(name).takes_second_photo:
         raise broken(f"{name} view")
     if second is None:
         title = said(other.get("name", "")) if isinstance(other, Mapping) else ""
@@ -187,7 +189,7 @@ def _known_options(
     """
     kept, others = {}, [VIEWS.get(one) for one in names]
     for key, value in options.items():
-        readers = [view for view in others if key in view.OPTIONS]
+        readers = [view for view in others if any(key in one.names for one in view.options())]
         if readers and all(_reads(view, key, value) for view in readers):
             kept[key] = value
             continue

@@ -16,10 +16,10 @@ from explorer.hub.resolution import is_path
 from explorer.image import Photo
 from explorer.session import Options, Session
 from explorer.views import VIEWS
-from explorer.views.predictions import SCRIBBLE, find_probe
+from explorer.views.base import check_second_photo
+from explorer.views.predictions import SCRIBBLE, ProbeParams, find_probe
 
 LIBRARIES = ("torch", "timm", "numpy", "matplotlib", "pillow")
-TWO_PHOTOS = "similarity"  # the view that looks at a second photo
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,7 @@ def figure_panels(session: Session, options: Options, views: Sequence[Shown]) ->
     panels: list[Panel] = []
     for shown in views:
         extra = {} if shown.second is None else {"second": shown.second}
-        if extra and shown.name != TWO_PHOTOS:
-            raise ExplorerError(f"only the {TWO_PHOTOS} view looks at a second photo")
+        check_second_photo(shown.name, bool(extra))
         view = VIEWS.create(shown.name, **extra)
         titles[view.title] += 1
         count = titles[view.title]
@@ -155,7 +154,7 @@ def weights(session: Session, options: Options, views: Sequence[Shown] = ()) -> 
                 upsampler=method,
             )
         for chosen in (shown.options(options) for shown in views if shown.name == "probe"):
-            wanted = str(chosen.view.get("probe", "segmentation"))
+            wanted = ProbeParams.read(chosen.view).probe
             if wanted != SCRIBBLE:
                 add(
                     lambda name=name, chosen=chosen: find_probe(session, chosen, name),

@@ -12,13 +12,14 @@ from torch.nn import functional as F
 from explorer.core import ExplorerError, Registry
 from explorer.datasets.maps import nearest
 from explorer.image import resize
+from explorer.messages import listed
 from explorer.training.augment import distort, soften
 from explorer.training.downsampler import AttentionDownsampler
 from explorer.training.losses import CRFLoss, feature_loss, lead_loss, uncertain_loss
 from explorer.training.recipe import Recipe
 from explorer.training.segments import clusters, interior, segments
 from explorer.training.step import Step, jittered
-from explorer.upsamplers import Upsampler
+from explorer.upsamplers import UPSAMPLERS, Upsampler
 
 Term = Callable[["Objective", Step], Tensor]
 TERMS: Registry[Term] = Registry("loss term")
@@ -44,8 +45,10 @@ class Objective(nn.Module):
         names = dict(recipe.terms)
         if "multiview" in names or "crf" in names:
             if not upsampler.native_factor:
+                able = [name for name in UPSAMPLERS if UPSAMPLERS.get(name).native_factor]
                 raise ExplorerError(
-                    "the terms multiview and crf carry few channels: only featup can"
+                    f"the terms multiview and crf carry few channels, which {upsampler.name} "
+                    f"cannot; methods that can: {listed(able)}"
                 )
             self.downsampler = AttentionDownsampler(channels, kernel_size=16)
             self.uncertainty = nn.Conv2d(channels, 1, 1)

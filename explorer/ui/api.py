@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
-from typing import Any
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import gradio as gr
 
@@ -19,103 +20,92 @@ from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
 from explorer.validation import distinct
-from explorer.views import VIEWS
+from explorer.views import VIEWS, View
+from explorer.views.params import Option
 
 BACKBONES = ["efficientnet_lite0"]
 UPSAMPLERS = ["bilinear", "jafar", "anyup"]
+COMMON = {
+    "backbones": (list[str], BACKBONES),
+    "upsamplers": (list[str], UPSAMPLERS),
+    "input_size": (int, 448),
+    "output_size": (int, 448),
+}
 log = logging.getLogger(__name__)
 
 
 def expose(session: Session) -> None:
-    """Declare the endpoints; call inside ``gr.Blocks``."""
+    """Declare an endpoint for every view; call inside ``gr.Blocks``."""
+    for name in VIEWS:
+        kind = VIEWS.get(name)
+        gr.api(one_sentence(endpoint(session, kind)), api_name=kind.endpoint or name)
 
-    def explore(
-        photo: dict,
-        backbones: list[str] = BACKBONES,
-        upsamplers: list[str] = UPSAMPLERS,
-        input_size: int = 448,
-        output_size: int = 448,
-        components: str = "1-3",
-        percentile: float = 1.0,
-        checkpoints: dict = {},  # noqa: B006  (read by Gradio as the default)
-    ) -> list[dict]:
-        """PCA panels of a photo: one dict per panel with row, column, image (PNG), caption,
-        origin, error.
-        """
-        sizes = (backbones, upsamplers, input_size, output_size, checkpoints)
-        options = read_options(photo, *sizes, components=components, percentile=percentile)
-        return [described(panel) for panel in VIEWS.create("pca").render(session, options)]
 
-    def attention(
-        photo: dict,
-        row: int,
-        col: int,
-        backbones: list[str] = BACKBONES,
-        upsamplers: list[str] = UPSAMPLERS,
-        input_size: int = 448,
-        output_size: int = 448,
-        head: str = "mean",
-        window_ratio: float | None = None,
-        checkpoints: dict = {},  # noqa: B006
-    ) -> list[dict]:
-        """What output pixel (row, col) reads: panels, each method's with "cells": its weights,
-        rows of the coarse grid. head: "mean" or an index from 0; window_ratio: AnyUp's, else the
-        checkpoint's.
-        """
-        view = {"head": head} | ({} if window_ratio is None else {"window_ratio": window_ratio})
-        options = read_options(
-            photo, backbones, upsamplers, input_size, output_size, checkpoints, (row, col), view
-        )
-        return [described(panel) for panel in VIEWS.create("attention").render(session, options)]
+def endpoint(session: Session, kind: type[View]) -> Callable[..., list[dict]]:
+    """Return a view as a function of a photo, names, sizes and the view's options."""
+    options = [option for option in kind.options() if option.control.on_page]
 
-    def similarity(
-        photo: dict,
-        row: int,
-        col: int,
-        backbones: list[str] = BACKBONES,
-        upsamplers: list[str] = UPSAMPLERS,
-        input_size: int = 448,
-        output_size: int = 448,
-        threshold: float | None = None,
-        second: dict | None = None,
-        checkpoints: dict = {},  # noqa: B006
-    ) -> list[dict]:
-        """Cosine of every pixel with output pixel (row, col), per method; a second photo gets rows
-        of its own, with the best match in "marker" (row, col in fractions).
-        """
-        view = {} if threshold is None else {"threshold": threshold}
-        options = read_options(
-            photo, backbones, upsamplers, input_size, output_size, checkpoints, (row, col), view
-        )
-        other = read_photo(second.get("path")) if second else None
-        made = VIEWS.create("similarity", second=other).render(session, options)
-        return [described(panel) for panel in made]
+    def answer(*args: Any, **named: Any) -> list[dict]:
+        bound = signature.bind(*args, **named)
+        bound.apply_defaults()
+        given = bound.arguments
+        view = {
+            one.name: one.read(given[one.name])
+            for one in options
+            if given[one.name] not in (None, "") or one.default is not None
+        }
+        query = (given["row"], given["col"]) if kind.needs_query else None
+        common = [given[name] for name in ("photo", *COMMON, "checkpoints")]
+        chosen = read_options(*common, query, view)
+        second = given.get("second")
+        extra = {"second": read_photo(second.get("path"))} if second else {}
+        return [described(panel) for panel in kind(**extra).render(session, chosen)]
 
-    def probe(
-        photo: dict,
-        probe: str = "segmentation",
-        show: str = "prediction",
-        backbones: list[str] = BACKBONES,
-        upsamplers: list[str] = UPSAMPLERS,
-        input_size: int = 448,
-        output_size: int = 448,
-        opacity: float = 0.7,
-        reference: str | None = None,
-        checkpoints: dict = {},  # noqa: B006
-    ) -> list[dict]:
-        """What a probe ("segmentation", "depth", "normals" or a checkpoint's name) predicts per
-        method. show: "prediction", "confidence" or "disagreement" with the reference method.
-        """
-        view = {"probe": probe, "show": show, "opacity": opacity}
-        if reference:
-            view["reference"] = reference
-        options = read_options(
-            photo, backbones, upsamplers, input_size, output_size, checkpoints, None, view
-        )
-        return [described(panel) for panel in VIEWS.create("probe").render(session, options)]
+    signature = _signature(kind, options)
+    answer.__signature__ = signature
+    answer.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+    answer.__annotations__["return"] = list[dict]
+    answer.__name__ = kind.endpoint or kind.name
+    answer.__doc__ = _documentation(kind, options)
+    return answer
 
-    for endpoint in (explore, attention, similarity, probe):
-        gr.api(one_sentence(endpoint), api_name=endpoint.__name__)
+
+def _signature(kind: type[View], options: Sequence[Option]) -> Signature:
+    """Return the arguments of a view's endpoint; those promised to clients come first."""
+    own = {}
+    for one in options:
+        default = kind.api_defaults.get(one.name, one.default)
+        own[one.name] = (_plain(one, default), default)
+    first = {name: own.pop(name) for name in kind.leading_arguments}
+    required = {"photo": (dict, Parameter.empty)}
+    if kind.needs_query:
+        required |= {"row": (int, Parameter.empty), "col": (int, Parameter.empty)}
+    second = {"second": (dict | None, None)} if kind.takes_second_photo else {}
+    every = required | first | COMMON | own | second | {"checkpoints": (dict, {})}
+    return Signature(
+        [
+            Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
+            for name, (annotation, default) in every.items()
+        ],
+        return_annotation=list[dict],
+    )
+
+
+def _plain(option: Option, default: Any) -> Any:
+    """Return an option's type without bounds, as clients are told it."""
+    if default is not None:
+        return list if isinstance(default, tuple) else type(default)
+    kind = get_args(option.kind)[0] if get_args(option.kind) else option.kind
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return (type(get_args(kind)[0]) if get_origin(kind) is Literal else kind) | None
+
+
+def _documentation(kind: type[View], options: Sequence[Option]) -> str:
+    what = VIEWS.describe(kind.name)
+    told = [f"{one.name}: {one.control.help}" for one in options]
+    panels = "One dict per panel with row, column, image (PNG), caption, origin, cells, error."
+    return " ".join([what, panels, *told])
 
 
 def one_sentence(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,7 +130,6 @@ def read_options(
     checkpoints: dict,
     query: tuple[int, int] | None = None,
     view: dict[str, Any] | None = None,
-    **settings: Any,
 ) -> Options:
     """Return the options for a client's arguments; ``query`` is (row, col) on the output grid.
 
@@ -153,7 +142,6 @@ def read_options(
         input_size=input_size,
         output_size=output_size,
         checkpoints=checkpoints,
-        **settings,
     )
     made = chosen.options(read_photo((photo or {}).get("path")))
     check_checkpoints(made.checkpoints, made.backbones, made.upsamplers, [view or {}])

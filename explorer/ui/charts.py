@@ -13,7 +13,7 @@ from explorer.session import Options, Session
 from explorer.views import VIEWS
 from explorer.views.attention import weights_table
 from explorer.views.basis import project
-from explorer.views.pca import PCAView, Setting
+from explorer.views.pca import PCAView
 from explorer.views.predictions import at_query
 from explorer.views.rows import Place
 from explorer.views.similarity import similarity
@@ -50,7 +50,7 @@ def components(session: Session, options: Options) -> tuple[go.Figure, str]:
     """Explained variance, and the cells in the space of the three chosen components, coloured as
     in the map.
     """
-    backbone, setting = options.backbones[0], Setting.of(options)
+    backbone, setting = options.backbones[0], PCAView.params(options)
     basis, scale = PCAView().basis(session, options, backbone, setting)
     cells = project(basis, session.features(options, backbone).data)
     chosen = list(setting.components)

@@ -13,7 +13,6 @@ from explorer.hub import checkpoints, local_file
 from explorer.hub.network import offline, reachable
 from explorer.probes import PROBES, probe_rows
 from explorer.ui.page import AUTOMATIC
-from explorer.ui.settings import HEADS
 from explorer.upsamplers import UPSAMPLERS
 from explorer.views.base import method_title
 
@@ -104,8 +103,3 @@ def probe_choices() -> list[tuple[str, str]]:
         for row in probe_rows()
     ]
     return [*kinds, *rows]
-
-
-def head_choices() -> list[tuple[str, str]]:
-    """Return titles and values of attention heads: counted from 1 in words, from 0 in settings."""
-    return [(str(int(head) + 1) if head.isdigit() else head, head) for head in HEADS]

@@ -19,11 +19,10 @@ from explorer.ui.latest import LatestState, page_of_event
 from explorer.ui.page import Page
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
-from explorer.views import View
+from explorer.views import VIEWS, View
 from explorer.views.rows import RowView
 
 log = logging.getLogger(__name__)
-POINTED = ("attention", "similarity", "probe")  # the views that show something about the query
 
 
 def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
@@ -46,7 +45,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
 
     def state_of(photo: str | None, query: Any, *values: Any) -> tuple[Any, ...]:
         """Return what the grid depends on; the query only if the view shows something about it."""
-        pointed = page.settings(query, *values).view in POINTED
+        pointed = VIEWS.get(page.settings(query, *values).view).shows_query
         return (photo, query if pointed else None, *values)
 
     def announce(*values: Any) -> None:
@@ -77,7 +76,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
             return
         values = ((click.row, click.col), *values[1:])
         yield gr.skip(), gr.skip(), values[0], link(tab, photo, *values)
-        if page.settings(*values).view in POINTED:
+        if VIEWS.get(page.settings(*values).view).shows_query:
             state = state_of(photo, *values)
             for shown in latest.work(page_of_event(), state, run(photo, *values)):
                 yield *shown, gr.skip(), gr.skip()
@@ -92,7 +91,8 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
         return next((tab.id for tab in page.tabs.children if tab.label == event.value), gr.skip())
 
     def restore(request: gr.Request) -> tuple[Any, ...]:
-        found = Settings.parse(dict(request.query_params))
+        asked = dict(request.query_params)
+        found = Settings.parse(asked) if asked else Settings()
         examples = choices.example_photos()
         name = found.example if found.example in examples else next(iter(examples), None)
         photo = str(examples[name]) if name else None

@@ -23,24 +23,21 @@ from explorer.figure.latex import shown_keys
 from explorer.figure.recipe import to_json
 from explorer.image import Photo
 from explorer.probes.strokes import Stroke
-from explorer.reproduce import TWO_PHOTOS, Shown, figure_panels, figure_recipe
+from explorer.reproduce import Shown, figure_panels, figure_recipe
 from explorer.session import Options, Session
 from explorer.ui.served import stored
-from explorer.ui.settings import VIEWS_ON_SCREEN, Settings
+from explorer.ui.settings import Settings
 from explorer.views import VIEWS
-from explorer.views.probe import OPACITY
+from explorer.views.predictions import ProbeParams
 
 SCREEN_DPI = 150
 CSS_PX_PER_INCH = 128  # printed inches are shown a third larger than CSS inches
 SCRIBBLE = "scribble"
-SCRIBBLED = {"probe": "scribble", "show": "prediction", "opacity": OPACITY, "shares": False}
-SUITS = {  # the preset that goes with a view
-    "pca": "method comparison with insets",
-    "attention": "attention figure",
-    "similarity": "attention figure",
-    "reach": "attention figure",
-    "difference": "probe figure",
-    "probe": "probe figure",
+SCRIBBLED = {
+    "probe": "scribble",
+    "show": "prediction",
+    "opacity": ProbeParams.opacity,
+    "shares": False,
 }
 GRID = "backbone grid"
 
@@ -74,7 +71,7 @@ class _FailedError(Exception):
 
 def view_menu() -> list[tuple[str, str]]:
     """Return (title, name) of the views that a figure can show."""
-    found = [(VIEWS.get(name).title, name) for name in VIEWS_ON_SCREEN]
+    found = [(VIEWS.get(name).title, name) for name in VIEWS]
     return [*found, ("Scribble probe", SCRIBBLE)]
 
 
@@ -95,11 +92,9 @@ def views_of(
                 Shown("probe", SCRIBBLED | {"strokes": [one.to_json() for one in strokes]})
             )
             continue
-        VIEWS.get(name)
-        options = replace(settings, view=name).view_options()
-        if name == "probe":
-            options["shares"] = False  # one legend explains all panels
-        found.append(Shown(name, options, second if name == TWO_PHOTOS else None))
+        kind = VIEWS.get(name)
+        options = dict(kind.figure_options) | replace(settings, view=name).view_options()
+        found.append(Shown(name, options, second if kind.takes_second_photo else None))
     return found
 
 
@@ -131,7 +126,7 @@ def suiting(views: Sequence[Shown], options: Options) -> str:
     if len(options.backbones) > 1 and {shown.name for shown in views} == {"pca"}:
         return GRID
     chosen = next((shown.name for shown in views if shown.name != "pca"), "pca")
-    return SUITS.get(chosen, SUITS["pca"])
+    return VIEWS.get(chosen).preset
 
 
 def preview_value(shown: Content, style: FigureStyle) -> dict[str, Any]:

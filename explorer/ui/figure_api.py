@@ -11,7 +11,7 @@ from explorer.core import ExplorerError
 from explorer.figure import DOUBLE, FORMATS, PRESETS
 from explorer.image import Photo
 from explorer.probes.strokes import read_strokes
-from explorer.reproduce import TWO_PHOTOS, Shown, complete
+from explorer.reproduce import Shown, complete
 from explorer.session import Session
 from explorer.ui.api import BACKBONES, UPSAMPLERS, one_sentence, read_options
 from explorer.ui.export_figure import content, figure_file, file_name
@@ -19,10 +19,9 @@ from explorer.ui.photo_input import read_photo
 from explorer.ui.served import stored
 from explorer.validation import checked
 from explorer.views import VIEWS
-from explorer.views.base import check_view_options
+from explorer.views.base import check_second_photo, check_view_options
 
 KINDS = (*FORMATS, "zip", "bib")
-COLOURS = {"components": [0, 1, 2], "percentile": 1.0}
 
 
 def expose(session: Session) -> None:
@@ -53,7 +52,7 @@ def expose(session: Session) -> None:
         """
         checked(Literal[KINDS], format, "format")
         styled = PRESETS.get(preset)
-        VIEWS.get(view)
+        view = VIEWS.get(view).name
         options = read_options(
             photo,
             backbones,
@@ -84,9 +83,7 @@ def _point(query: list[int] | None) -> tuple[int, int] | None:
 
 def _view_options(view: str, given: dict) -> dict:
     check_view_options(given, [view])
-    found = (COLOURS if view == "pca" else {}) | given
-    if view == "probe":
-        found = {"shares": False} | found  # one legend explains all panels
+    found = dict(VIEWS.get(view).figure_options) | given
     if "strokes" in found:
         found["strokes"] = [stroke.to_json() for stroke in read_strokes(found["strokes"])]
     return found
@@ -95,6 +92,5 @@ def _view_options(view: str, given: dict) -> dict:
 def _second(view: str, second: dict | None) -> Photo | None:
     if second is None:
         return None
-    if view != TWO_PHOTOS:
-        raise ExplorerError(f"only the {TWO_PHOTOS} view looks at a second photo")
+    check_second_photo(view, True)
     return read_photo(second.get("path"))

@@ -12,18 +12,6 @@ from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
 from explorer.views import VIEWS, View
 
-PLAIN = ("backbones", "upsamplers", "input_size", "output_size", "components", "percentile")
-VIEWED = (
-    "view",
-    "head",
-    "window",
-    "what",
-    "threshold",
-    "probe",
-    "show",
-    "opacity",
-    "reference",
-)
 AUTOMATIC = "best available"
 
 
@@ -32,7 +20,7 @@ class Page:
     """Fields by the name of the setting they hold, and what shows the results."""
 
     photo: gr.Image
-    fields: dict[str, gr.components.Component]  # the names of PLAIN and VIEWED
+    fields: dict[str, gr.components.Component]
     checkpoints: dict[str, gr.Dropdown]
     second: gr.Image  # the photo that similarities are also looked for in
     query: gr.State
@@ -47,7 +35,7 @@ class Page:
         return [
             self.photo,
             self.query,
-            *(self.fields[name] for name in (*PLAIN, *VIEWED)),
+            *self.fields.values(),
             *self.checkpoints.values(),
             self.second,
         ]
@@ -59,9 +47,9 @@ class Page:
 
     def settings(self, query: Any, *values: Any) -> Settings:
         """Return the settings that the fields' values (without the photos) stand for."""
-        names = (*PLAIN, *VIEWED)
-        named = dict(zip(names, values[: len(names)], strict=True))
-        weights = dict(zip(self.checkpoints, values[len(names) : -1], strict=True))
+        count = len(self.fields)
+        named = dict(zip(self.fields, values[:count], strict=True))
+        weights = dict(zip(self.checkpoints, values[count:-1], strict=True))
         chosen = {k: v for k, v in weights.items() if v and v != AUTOMATIC}
         return Settings(
             **(named | {key: tuple(named[key] or ()) for key in ("backbones", "upsamplers")}),
@@ -84,13 +72,13 @@ class Page:
             ExplorerError: the second photo cannot be read.
         """
         name = self.settings(*values).view
-        if name == "similarity" and values[-1]:
+        if VIEWS.get(name).takes_second_photo and values[-1]:
             return VIEWS.create(name, second=read_photo(values[-1]))
         return VIEWS.create(name)
 
     def values(self, chosen: Settings) -> list[Any]:
         """Return the query and the fields' values for settings, in the order of ``inputs``."""
-        found = [getattr(chosen, name) for name in (*PLAIN, *VIEWED)]
+        found = [getattr(chosen, name) for name in self.fields]
         found = [list(value) if isinstance(value, tuple) else value for value in found]
         weights = [chosen.checkpoints.get(method, AUTOMATIC) for method in self.checkpoints]
         return [chosen.query, *found, *weights, None]

@@ -12,7 +12,7 @@ from explorer.ui.scribble_files import labels_file
 from explorer.ui.scribble_panels import scribble_options
 from explorer.ui.served import stored
 from explorer.views import VIEWS
-from explorer.views.probe import OPACITY
+from explorer.views.predictions import ProbeParams
 
 
 def expose(session: Session) -> None:
@@ -26,7 +26,7 @@ def expose(session: Session) -> None:
         input_size: int = 448,
         output_size: int = 448,
         show: str = "prediction",
-        opacity: float = OPACITY,
+        opacity: float = ProbeParams.opacity,
         reference: str | None = None,
         checkpoints: dict = {},  # noqa: B006  (read by Gradio as the default)
     ) -> list[dict]:

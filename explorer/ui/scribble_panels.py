@@ -16,8 +16,7 @@ from explorer.session import Options, Session
 from explorer.ui.grid import PanelClick, awaited, grid_value
 from explorer.views import VIEWS
 from explorer.views.base import method_title
-from explorer.views.predictions import SCRIBBLE, at_query, predict, strokes_of
-from explorer.views.probe import OPACITY
+from explorer.views.predictions import SCRIBBLE, ProbeParams, at_query, predict, strokes_of
 from explorer.views.rows import Place, percent
 
 TODO = "Paint a stroke on the photo, then choose another class and paint one for that as well."
@@ -34,7 +33,7 @@ def scribble_options(
     options: Options,
     strokes: list[Stroke],
     show: str = "prediction",
-    opacity: float = OPACITY,
+    opacity: float = ProbeParams.opacity,
     **further: Any,
 ) -> Options:
     """Return the options of the probe view for these strokes."""

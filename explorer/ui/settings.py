@@ -4,10 +4,10 @@ bar.
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, make_dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -15,46 +15,35 @@ from annotated_types import MaxLen
 
 from explorer.core import ExplorerError
 from explorer.image import Photo
-from explorer.messages import shown
 from explorer.session import Options
 from explorer.upsamplers import UPSAMPLERS
-from explorer.validation import Described, Name, Real, Share, Text, Whole, checked, fits
-from explorer.views import pca
-from explorer.views.probe import SHOWN
-from explorer.views.reach import KINDS
+from explorer.validation import Described, Name, Share, Text, Whole, checked, fits
+from explorer.views import VIEWS, View
+from explorer.views.params import Option
 
 MAX_BACKBONES = 3
-COMPONENTS = ("1-3", "4-6", "7-9", "10-12")
-HEADS = ("mean", "0", "1", "2", "3", "4")  # four learned ones, and a bilinear one some weights have
-WINDOWS = ("checkpoint", "0.05", "0.1", "0.15", "0.2", "0.3", "0.5", "none")
-FIRST = "the first"  # of the chosen upsamplers
-VIEWS_ON_SCREEN = ("pca", "attention", "reach", "similarity", "difference", "probe")
 TABS_ON_SCREEN = ("panels", "compare", "scribble", "numbers", "export", "charts")  # their ids
-CHOICES = {
-    "tab": TABS_ON_SCREEN,
-    "components": COMPONENTS,
-    "head": HEADS,
-    "window": WINDOWS,
-    "what": KINDS,
-    "view": VIEWS_ON_SCREEN,
-    "show": SHOWN,
+RANGES = {"input_size": (112, 1024), "output_size": (56, 1024)}  # of the sliders
+LINK_VERSION = "2"
+# What a link without a version leaves out: the page's defaults at commit 97013fe.
+UNVERSIONED = {
+    "tab": "panels",
+    "view": "pca",
+    "backbones": ("efficientnet_lite0",),
+    "upsamplers": ("bilinear", "jbu", "jafar", "anyup"),
+    "input_size": 448,
+    "output_size": 448,
+    "components": "1-3",
+    "percentile": 1.0,
+    "head": "mean",
+    "window": "checkpoint",
+    "what": "mean",
+    "threshold": -1.0,
+    "probe": "segmentation",
+    "show": "prediction",
+    "opacity": 0.7,
+    "reference": "the first",
 }
-NUMBERS = {
-    "input_size": int,
-    "output_size": int,
-    "percentile": float,
-    "threshold": float,
-    "opacity": float,
-}
-TEXTS = ("example", "probe", "reference")
-RANGES = {  # what the page's sliders can show
-    "input_size": (112, 1024),
-    "output_size": (56, 1024),
-    "percentile": (0, 10),
-    "threshold": (-1, 1),
-    "opacity": (0, 1),
-}
-NO_THRESHOLD = -1.0
 MOST_PAIRS = 100  # in a link
 _NAMES = Annotated[tuple[Name, ...], MaxLen(64), Described("a list of at most 64 names")]
 KINDS_OF = {  # what a setting must be before a view looks at it
@@ -62,15 +51,31 @@ KINDS_OF = {  # what a setting must be before a view looks at it
     "upsamplers": _NAMES,
     "input_size": Whole,
     "output_size": Whole,
-    "percentile": Real,
-    "threshold": Real,
-    "opacity": Real,
-    "probe": Name | None,
-    "reference": Name | None,
     "example": Name | None,
     "query": tuple[Share, Share] | None,
     "checkpoints": Annotated[dict[Name, Text], MaxLen(64), Described("names by upsampler")],
 }
+
+
+def page_options() -> dict[str, Option]:
+    """Return the options that views have on the page by key, in the order of the menu.
+
+    Raises:
+        ExplorerError: two views declare different controls of one key.
+    """
+    found: dict[str, Option] = {}
+    for name in VIEWS:
+        for option in VIEWS.get(name).options():
+            if not option.control.on_page:
+                continue
+            known = found.setdefault(option.key, option)
+            taken = option.key in Settings.__dataclass_fields__
+            if taken or (known.control, known.default) != (option.control, option.default):
+                raise ExplorerError(
+                    f"the {name} view declares another control of {option.key!r} than the "
+                    "page or a view before it; choose another key"
+                )
+    return found
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class Settings:
     """Everything but the photo; ``example`` names it if it is one of ours.
 
     ``query`` is (row, col) in fractions of the picture, so that it survives another output size.
+    An instance has one more field for every option that a view has on the page, by its key: the
+    value of its control.
     """
 
     example: str | None = None
@@ -87,18 +94,14 @@ class Settings:
     upsamplers: tuple[str, ...] = ("bilinear", "jbu", "jafar", "anyup")
     input_size: int = 448
     output_size: int = 448
-    components: str = "1-3"
-    percentile: float = 1.0
-    head: str = "mean"
-    window: str = "checkpoint"
-    what: str = "mean"
-    threshold: float = NO_THRESHOLD
-    probe: str = "segmentation"
-    show: str = "prediction"
-    opacity: float = 0.7
-    reference: str = FIRST
     query: tuple[float, float] | None = None
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+
+    def __new__(cls, *_: Any, **__: Any) -> Settings:
+        """Make an instance with the fields of the views that are registered now."""
+        return object.__new__(
+            _with_fields(tuple(map(VIEWS.get, VIEWS))) if cls is Settings else cls
+        )
 
     def options(self, photo: Photo) -> Options:
         """Return the options of views for ``photo``.
@@ -129,40 +132,24 @@ class Settings:
         """Raise ExplorerError unless numbers are numbers, names are texts and choices are ones."""
         for name, kind in KINDS_OF.items():
             checked(kind, getattr(self, name), name.replace("_", " "))
-        for name, choices in CHOICES.items():
-            if name != "components":
-                checked(Literal[choices], getattr(self, name), name)
+        checked(Literal[TABS_ON_SCREEN], self.tab, "tab")
+        checked(Literal[tuple(VIEWS)], self.view, "view")
+        for key, option in page_options().items():
+            option.check_shown(getattr(self, key))
 
     def view_options(self) -> dict[str, Any]:
         """Return what the chosen view reads, and nothing of the others."""
-        if self.view == "pca":
-            return {
-                "components": parse_components(self.components),
-                "percentile": float(self.percentile),
-            }
-        found: dict[str, Any] = {}
-        if self.view in ("attention", "reach") and self.window != "checkpoint":
-            found["window_ratio"] = 0.0 if self.window == "none" else float(self.window)
-        if self.view == "attention" and self.head != "mean":
-            found["head"] = int(self.head)
-        if self.view == "reach":
-            found["what"] = self.what
-        if self.view == "similarity" and self.threshold > NO_THRESHOLD:
-            found["threshold"] = float(self.threshold)
-        if self.view == "probe":
-            found |= {
-                "probe": self.probe or "segmentation",
-                "show": self.show,
-                "opacity": float(self.opacity),
-            }
-        if self.view in ("difference", "probe") and self.reference not in (FIRST, None):
-            found["reference"] = self.reference
+        found = {}
+        for option in VIEWS.get(self.view).options():
+            value = option.meant(getattr(self, option.key)) if option.control.on_page else None
+            if value is not None:
+                found[option.name] = list(value) if isinstance(value, tuple) else value
         return found
 
     def query_string(self) -> str:
-        """Return the settings that differ from the defaults, as the page's query string."""
+        """Return the version and what differs from the defaults, as the page's query string."""
         default = asdict(Settings())
-        changed = {}
+        changed = {"v": LINK_VERSION}
         for key, value in asdict(self).items():
             if value == default[key] or value is None:
                 continue
@@ -181,25 +168,27 @@ class Settings:
         default, numbers are brought into the range of their slider.
         """
         pairs = _pairs(query)
-        found: dict[str, Any] = {}
+        present = cls().__dataclass_fields__
+        old = {} if "v" in pairs else UNVERSIONED
+        found: dict[str, Any] = {key: value for key, value in old.items() if key in present}
         for key in ("backbones", "upsamplers"):
             names = tuple(n for n in pairs.get(key, "").split(",") if fits(Name, n))[:12]
             if names:
                 found[key] = names
-        for key, kind in NUMBERS.items():
-            try:
-                low, high = RANGES[key]
-                value = kind(pairs[key])
-            except (KeyError, ValueError):
-                continue
-            if not math.isnan(value):
-                found[key] = kind(min(max(value, low), high))
-        for key, choices in CHOICES.items():
-            if pairs.get(key) in choices:
-                found[key] = pairs[key]
-        for key in TEXTS:
-            if fits(Name, pairs.get(key)):
-                found[key] = pairs[key][:80]
+        for key, (low, high) in RANGES.items():
+            with suppress(KeyError, ValueError):
+                found[key] = min(max(int(pairs[key]), low), high)
+        if pairs.get("tab") in TABS_ON_SCREEN:
+            found["tab"] = pairs["tab"]
+        if pairs.get("view") in VIEWS:
+            found["view"] = VIEWS.resolve(pairs["view"])
+        if fits(Name, pairs.get("example")):
+            found["example"] = pairs["example"][:80]
+        for key, option in page_options().items():
+            given = next((pairs[k] for k in (key, *option.control.aliases) if k in pairs), None)
+            value = None if given is None else option.parse(given)
+            if value is not None:
+                found[key] = value
         found |= _parse_query(pairs.get("query", ""))
         chosen = [part.partition("=") for part in pairs.get("checkpoints", "").split(",")]
         named = {
@@ -212,20 +201,17 @@ class Settings:
         return cls(**found)
 
 
+@lru_cache(maxsize=8)
+def _with_fields(_: tuple[type[View], ...]) -> type[Settings]:
+    """Return the settings with a field for every option of these views, the registered ones."""
+    fields = [(key, Any, option.shown()) for key, option in page_options().items()]
+    return make_dataclass("Settings", fields, bases=(Settings,), frozen=True)
+
+
 def _has_no_weights(key: str) -> bool:
     """Whether "method" or "method:backbone" names a method that has no weights to choose."""
     method = key.partition(":")[0]
     return method in UPSAMPLERS and not UPSAMPLERS.get(method).trained
-
-
-def parse_components(text: str | Sequence[int]) -> list[int]:
-    """Return three component indices from 0 for "4-6" or [4, 5, 6]; raises ExplorerError."""
-    if isinstance(text, str):
-        found = re.fullmatch(r"([0-9]{1,3})-([0-9]{1,3})", text)
-        if not found:
-            raise ExplorerError(f"PCA components are written as 1-3 or 4-6, not {shown(text)}")
-        text = range(int(found[1]), int(found[2]) + 1)
-    return pca.parse_components(list(text) if isinstance(text, range) else text)
 
 
 def _pairs(query: str | Mapping[str, str]) -> dict[str, str]:

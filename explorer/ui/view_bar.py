@@ -2,69 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from explorer.ui import choices
 from explorer.ui.photo_input import photo_input
-from explorer.ui.settings import (
-    COMPONENTS,
-    FIRST,
-    VIEWS_ON_SCREEN,
-    WINDOWS,
-    Settings,
-)
+from explorer.ui.settings import Settings, page_options
 from explorer.views import VIEWS
-from explorer.views.probe import SHOWN
-from explorer.views.reach import KINDS
+from explorer.views.params import FIRST, METHODS, PROBES, Option
 
 
 def build(defaults: Settings) -> tuple[dict[str, gr.components.Component], gr.Image]:
     """Make the fields, by the name of the setting they hold, and the second photo; only what the
     chosen view reads is shown.
     """
-    titles = [(VIEWS.get(name).title, name) for name in VIEWS_ON_SCREEN]
+    kinds = {name: VIEWS.get(name) for name in VIEWS}
+    titles = [(kind.title, name) for name, kind in kinds.items()]
+    read = {name: {option.key for option in kind.options()} for name, kind in kinds.items()}
     view = gr.Radio(titles, value=defaults.view, show_label=False, container=False, elem_id="view")
-    references = [(FIRST, FIRST), *choices.upsampler_choices()]
     with gr.Row(elem_id="view-options"):
         fields = {
-            "components": gr.Dropdown(
-                list(COMPONENTS), value=defaults.components, label="Components", min_width=120
-            ),
-            "percentile": gr.Slider(0, 10, defaults.percentile, step=0.5, label="Clipped, %"),
-            "head": _menu(choices.head_choices(), defaults.head, "Head"),
-            "window": _menu(WINDOWS, defaults.window, "AnyUp's window ±"),
-            "what": _menu(KINDS, defaults.what, "Colours show"),
-            "threshold": gr.Slider(
-                -1, 1, defaults.threshold, step=0.05, label="Fade below cosine", visible=False
-            ),
-            "probe": _menu(choices.probe_choices(), defaults.probe, "Probe"),
-            "show": _menu(SHOWN, defaults.show, "Show"),
-            "opacity": gr.Slider(0, 1, defaults.opacity, step=0.05, label="Opacity", visible=False),
-            "reference": _menu(references, defaults.reference, "Compared with"),
+            key: _control(option, getattr(defaults, key), key in read[defaults.view])
+            for key, option in page_options().items()
         }
-    owners = {
-        "components": ("pca",),
-        "percentile": ("pca",),
-        "head": ("attention",),
-        "window": ("attention", "reach"),
-        "what": ("reach",),
-        "threshold": ("similarity",),
-        "probe": ("probe",),
-        "show": ("probe",),
-        "opacity": ("probe",),
-        "reference": ("difference", "probe"),
-    }
     second = photo_input(
         label="Second photo, to look for the query in",
         sources=["upload", "clipboard"],
         height=150,
-        visible=False,
+        visible=kinds[defaults.view].takes_second_photo,
         elem_id="second",
     )
     view.change(
         lambda chosen: [
-            *(gr.update(visible=chosen in owners[name]) for name in fields),
-            gr.update(visible=chosen == "similarity"),
+            *(gr.update(visible=key in read[chosen]) for key in fields),
+            gr.update(visible=kinds[chosen].takes_second_photo),
         ],
         view,
         [*fields.values(), second],
@@ -74,5 +46,24 @@ def build(defaults: Settings) -> tuple[dict[str, gr.components.Component], gr.Im
     return {"view": view, **fields}, second
 
 
-def _menu(options, value: str, label: str) -> gr.Dropdown:
-    return gr.Dropdown(list(options), value=value, label=label, visible=False, min_width=140)
+def _control(option: Option, value: Any, visible: bool) -> gr.components.Component:
+    """Return the control that suits an option's type."""
+    control = option.control
+    about = {"value": value, "label": control.label, "visible": visible}
+    if control.choices or option.choices:
+        return gr.Dropdown(_menu(option), min_width=140, **about)
+    if option.ends:
+        return gr.Slider(*option.ends, step=control.step, **about)
+    if option.kind is bool:
+        return gr.Checkbox(**about)
+    kind = gr.Number if isinstance(value, int | float) else gr.Textbox
+    return kind(min_width=140, **about)
+
+
+def _menu(option: Option) -> list[tuple[str, Any]]:
+    if option.control.choices == METHODS:
+        return [(FIRST, FIRST), *choices.upsampler_choices()]
+    if option.control.choices == PROBES:
+        return choices.probe_choices()
+    named = option.control.choices or [(value,) for value in option.choices]
+    return [(str(one[-1] if len(one) == 3 else one[0]), one[0]) for one in named]

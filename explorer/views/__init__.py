@@ -1,6 +1,7 @@
-"""Every view: importing this package fills the registry."""
+"""Every view: importing this package imports its modules, and each registers its views."""
 
-from explorer.views import pca, attention, reach, similarity, difference, probe  # noqa: F401, I001  (menu order)
 from explorer.views.base import VIEWS, View
 
 __all__ = ["VIEWS", "View"]
+
+VIEWS.discover(__name__, __path__)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
+from pydantic.dataclasses import dataclass as params
 
 from explorer.core import ExplorerError, NoAttentionError, Panel, Window
 from explorer.image import pixel_to_cell
@@ -16,29 +17,39 @@ from explorer.upsamplers.attention import window_bounds
 from explorer.validation import Share, Whole
 from explorer.views import palette
 from explorer.views.base import VIEWS
-from explorer.views.rows import Place, RowView, percent
+from explorer.views.params import Control, WindowRatio
+from explorer.views.rows import Place, RowView, SharedScale, percent
 
 MEAN = "mean"
 MOST_HEADS = 999
 WINDOW = 0.1  # AnyUp's published half-width: what "outside" means for every method
 
 
-@dataclass(frozen=True)
-class Setting:
-    """``head``: "mean" or an index from 0; ``window_ratio``: AnyUp's, None for the checkpoint's.
+@params(frozen=True)
+class AttentionParams(SharedScale):
+    """Whose weights are drawn, through which window, and how strongly."""
 
-    ``opacity``: of the largest weight's colour over the photo, 0 to 1.
-    """
-
-    head: str | int = MEAN
-    window_ratio: float | None = None
-    opacity: float = 0.85
-
-    @classmethod
-    def of(cls, options: Options) -> Setting:
-        """Read the view's own options: "head", "window_ratio" and "opacity"."""
-        names = ("head", "window_ratio", "opacity")
-        return cls(*(AttentionView.option(options, name) for name in names))
+    head: Annotated[
+        Literal[MEAN] | Annotated[Whole, Ge(0), Le(MOST_HEADS)],
+        Control(
+            "Head",
+            'One attention head, an index from 0, or "mean" of all.',
+            # four learned ones, and a bilinear one that some weights have
+            choices=((MEAN, MEAN), *((str(head), head, str(head + 1)) for head in range(5))),
+            unset=MEAN,
+            key="head",
+        ),
+    ] = MEAN
+    window_ratio: WindowRatio = None
+    opacity: Annotated[
+        Share,
+        Control(
+            "Opacity",
+            "Opacity of the largest weight's colour over the photo.",
+            step=0.05,
+            on_page=False,
+        ),
+    ] = 0.85
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,21 +71,17 @@ class AttentionView(RowView[Reading]):
     """Where one pixel looks: its weights over the coarse grid, as heat on the photo.
 
     Attention where a method has it, else its effective stencil: the exact row of its linear map.
-    Options: "head" ("mean" or an index from 0), "window_ratio" (AnyUp's, live), "opacity" (0 to 1),
-    "scale" ("shared" by the methods of a row, or "own").
     """
 
     name = "attention"
     title = "Attention"
-    OPTIONS: ClassVar = RowView.OPTIONS | {
-        "head": (Literal[MEAN] | Annotated[Whole, Ge(0), Le(MOST_HEADS)], Setting.head),
-        "window_ratio": (Share | None, Setting.window_ratio),
-        "opacity": (Share, Setting.opacity),
-    }
+    order = 20
+    Params = AttentionParams
+    needs_query = shows_query = True
+    preset = "attention figure"
 
     def opening(self, session: Session, options: Options, label: str) -> Iterator[Panel]:
         """Yield the photo with the query."""
-        Setting.of(options)
         for panel in super().opening(session, options, label):
             place = Place(session, options, "", label, "")
             row, col = place.query
@@ -91,7 +98,7 @@ class AttentionView(RowView[Reading]):
 
     def paint(self, place: Place, measured: Reading, scale: float) -> Panel:
         """Draw the weights as cells over the photo, with window, query and scale."""
-        setting = Setting.of(place.options)
+        setting = AttentionView.params(place.options)
         weights, signed = measured.weights, measured.signed
         notes = list(measured.notes)
         total = float(weights.sum())
@@ -135,7 +142,7 @@ def reading(place: Place) -> Reading:
     Raises:
         ExplorerError: there is no such head, or the method is not linear.
     """
-    setting = Setting.of(place.options)
+    setting = AttentionView.params(place.options)
     resampler = place.windowed(setting.window_ratio)
     try:
         seen = resampler.attention(*place.query)

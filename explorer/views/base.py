@@ -5,47 +5,52 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import AfterValidator
 
-from explorer.core import ExplorerError, Panel, Registry, unknown_name
-from explorer.messages import shown, suggestion
+from explorer.core import ExplorerError, Panel, Registry
+from explorer.messages import listed, shown, suggestion
 from explorer.session import Options, Session
 from explorer.trouble import sentence
 from explorer.upsamplers import UPSAMPLERS
-from explorer.validation import Name, checked
+from explorer.views.params import Option, Params, declared
 
 log = logging.getLogger(__name__)
 VIEWS: Registry[View] = Registry("view")
-
-
-def _registered(name: str) -> str:
-    if name not in UPSAMPLERS:
-        raise unknown_name("upsampler", name, UPSAMPLERS)
-    return name
-
-
-Method = Annotated[Name, AfterValidator(_registered)]  # the name of an upsampler
 
 
 class View(ABC):
     """Turns a session and its options into panels: rows are backbones, columns photo, coarse
     features, methods.
 
-    ``OPTIONS`` are the view's own: name to type (see `explorer.validation`) and default.
+    ``Params`` declares the view's own options. The other attributes are what menus, the page, the
+    API and figures need to know of it.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    OPTIONS: ClassVar[Mapping[str, tuple[Any, Any]]] = {}
+    order: ClassVar[float] = 1000  # in menus, lowest first
+    aliases: ClassVar[tuple[str, ...]] = ()  # old names that links and recipes still have
+    Params: ClassVar[type[Params]] = Params
+    needs_query: ClassVar[bool] = False  # nothing to show without a query pixel
+    shows_query: ClassVar[bool] = False  # another query pixel changes what is shown
+    takes_second_photo: ClassVar[bool] = False  # ``__init__`` has a parameter ``second``
+    preset: ClassVar[str] = "probe figure"  # of figures that suits it
+    figure_options: ClassVar[Mapping[str, Any]] = {}  # what figures set where nobody else does
+    endpoint: ClassVar[str] = ""  # of the API, if not ``name``
+    leading_arguments: ClassVar[tuple[str, ...]] = ()  # options that come first in the API
+    api_defaults: ClassVar[Mapping[str, Any]] = {}  # promised to clients, where they differ
 
     @classmethod
-    def option(cls, options: Options, name: str) -> Any:
-        """Return one of the view's own options, or its default; raises ExplorerError."""
-        kind, default = cls.OPTIONS[name]
-        return checked(kind, options.view[name], name) if name in options.view else default
+    def options(cls) -> tuple[Option, ...]:
+        """Return the declared options, in order."""
+        return declared(cls.Params, cls.name)
+
+    @classmethod
+    def params(cls, options: Options) -> Any:
+        """Return the view's own options as an instance of ``Params``; raises ExplorerError."""
+        return cls.Params.read(options.view)
 
     @classmethod
     def check(cls, options: Options) -> None:
@@ -53,15 +58,12 @@ class View(ABC):
 
         Options of other views are not looked at: a figure of several views hands all to each.
         """
-        for name in cls.OPTIONS:
-            cls.option(options, name)
+        cls.params(options)
 
     @classmethod
     def check_given(cls, given: Mapping[str, Any]) -> None:
         """Check options as they come from outside; what each panel would say is said at once."""
-        for name, (kind, _) in cls.OPTIONS.items():
-            if name in given:
-                checked(kind, given[name], name)
+        cls.Params.read(given)
 
     @abstractmethod
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
@@ -82,7 +84,8 @@ def check_view_options(given: Mapping[str, Any], views: Sequence[str]) -> None:
         ExplorerError: none of the views has such an option, or one cannot take the value.
     """
     kinds = [VIEWS.get(view) for view in dict.fromkeys(views)]
-    known = dict.fromkeys(name for kind in kinds for name in kind.OPTIONS)
+    names = [name for kind in kinds for option in kind.options() for name in option.names]
+    known = dict.fromkeys(names)
     for name in given:
         if name not in known:
             which = " and ".join(kind.name for kind in kinds)
@@ -91,6 +94,15 @@ def check_view_options(given: Mapping[str, Any], views: Sequence[str]) -> None:
             )
     for kind in kinds:
         kind.check_given(given)
+
+
+def check_second_photo(view: str, given: bool) -> None:
+    """Raise ExplorerError if a second photo is given to a view that looks at one photo."""
+    if given and not VIEWS.get(view).takes_second_photo:
+        able = [name for name in VIEWS if VIEWS.get(name).takes_second_photo]
+        raise ExplorerError(
+            f"the {view} view looks at one photo; a second one is for: {listed(able)}"
+        )
 
 
 def method_title(name: str) -> str:

@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 import torch
 from annotated_types import Ge, Le
+from pydantic.dataclasses import dataclass
 
 from explorer.core import ExplorerError, Panel
 from explorer.session import Options
 from explorer.upsamplers.streaming import row_bands
 from explorer.validation import Real
 from explorer.views import palette
-from explorer.views.base import VIEWS, Method, method_title
-from explorer.views.rows import Place, RowView
+from explorer.views.base import VIEWS, method_title
+from explorer.views.params import REFERENCE, Control, Method
+from explorer.views.rows import Place, RowView, SharedScale
 
 ROBUST = 99.5  # percentile of the distances that gets the last colour
+
+
+@dataclass(frozen=True)
+class DifferenceParams(SharedScale):
+    """What the methods are compared with, and where the colours end."""
+
+    reference: Annotated[Method | None, REFERENCE] = None
+    high: Annotated[
+        Annotated[Real, Ge(1e-6), Le(2)] | None,
+        Control(
+            "Last colour at",
+            "Cosine distance of the last colour; without it the largest but half a percent.",
+            on_page=False,
+        ),
+    ] = None
 
 
 @VIEWS.register("difference")
 class DifferenceView(RowView[np.ndarray]):
     """Where two methods differ: cosine distance between their features, pixel by pixel.
 
-    Every upsampler is compared with option "reference", by default the first of them. 0 is the same
-    direction, 1 orthogonal, 2 opposite. All channels count, lengths do not, so no choice of colours
-    or components can hide a difference. Options: "high" (the last colour's distance, else the
-    largest but half a percent), "scale" ("shared" or "own").
+    Every upsampler is compared with the reference. 0 is the same direction, 1 orthogonal, 2
+    opposite. All channels count, lengths do not, so no choice of colours or components can hide a
+    difference.
     """
 
     name = "difference"
     title = "Difference"
-    OPTIONS: ClassVar = RowView.OPTIONS | {
-        "reference": (Method, None),
-        "high": (Annotated[Real, Ge(1e-6), Le(2)] | None, None),
-    }
+    order = 50
+    Params = DifferenceParams
 
     def methods(self, options: Options) -> tuple[str, ...]:
         """Return everything but the reference."""
@@ -55,7 +69,7 @@ class DifferenceView(RowView[np.ndarray]):
 
     def paint(self, place: Place, measured: np.ndarray, scale: float) -> Panel:
         """Colour the distances."""
-        high = self.option(place.options, "high") or scale
+        high = self.params(place.options).high or scale
         reference = _reference(place.options)
         title = method_title(reference)
         image = palette.look_up(palette.SEQUENTIAL, measured, 0, high)
@@ -112,4 +126,4 @@ def distance(first: Place, second: Place) -> np.ndarray:
 
 def _reference(options: Options) -> str:
     """Return the method that the others are compared with."""
-    return DifferenceView.option(options, "reference") or options.upsamplers[0]
+    return DifferenceView.params(options).reference or options.upsamplers[0]

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le, Lt
+from pydantic import BeforeValidator
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from explorer.core import ExplorerError, Panel
+from explorer.messages import shown
 from explorer.session import Options, Session
 from explorer.validation import Described, Real, Whole, checked
 from explorer.views.base import VIEWS, View, error_panel, method_title, photo_panel
 from explorer.views.basis import Basis, Scale, fit, project
+from explorer.views.params import Control, Params
 from explorer.views.rows import row_label
 
 KEPT = 12
 PREVIEW_SHRINK = 4
 Component = Annotated[Whole, Ge(0), Le(KEPT - 1)]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """``components``: three indices from 0; ``percentile``: clipped at each end of the colour
-    scale.
-    """
-
-    components: tuple[int, int, int] = (0, 1, 2)
-    percentile: float = 1.0
-
-    @classmethod
-    def of(cls, options: Options) -> Setting:
-        """Read the view's own options: "components" (from 0) and "percentile"."""
-        return cls(*(PCAView.option(options, name) for name in ("components", "percentile")))
 
 
 def parse_components(numbers: Sequence[int]) -> list[int]:
@@ -44,22 +33,68 @@ def parse_components(numbers: Sequence[int]) -> list[int]:
     return [number - 1 for number in checked(kind, numbers, "components")]
 
 
+def _from_text(value: Any) -> Any:
+    """Read "4-6" as components from 0; leave anything but a text as it is."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"([0-9]{1,3})-([0-9]{1,3})", value)
+    if not found:
+        raise ExplorerError(f"PCA components are written as 1-3 or 4-6, not {shown(value)}")
+    return parse_components(list(range(int(found[1]), int(found[2]) + 1)))
+
+
+Components = Annotated[tuple[Component, Component, Component], BeforeValidator(_from_text)]
+
+
+@dataclass(frozen=True)
+class PCAParams(Params):
+    """Which components are shown, and how their colours are scaled."""
+
+    components: Annotated[
+        Components,
+        Control(
+            "Components",
+            'Three principal components as red, green and blue: indices from 0, or text as "1-3".',
+            choices=tuple((f"{n}-{n + 2}", (n - 1, n, n + 1)) for n in range(1, KEPT, 3)),
+            free=True,
+            key="components",
+        ),
+    ] = (0, 1, 2)
+    percentile: Annotated[
+        Real,
+        Ge(0),
+        Lt(50),
+        Control(
+            "Clipped, %",
+            "Percentile of the coarse cells that is clipped at each end of the colour scale.",
+            step=0.5,
+            ends=(0, 10),
+            key="percentile",
+        ),
+    ] = 1.0
+
+
 @VIEWS.register("pca")
 class PCAView(View):
     """Principal components of the features as colours, comparable across methods."""
 
     name = "pca"
     title = "PCA"
-    OPTIONS: ClassVar = {
-        "components": (tuple[Component, Component, Component], Setting.components),
-        "percentile": (Annotated[Real, Ge(0), Lt(50)], Setting.percentile),
+    order = 10
+    Params = PCAParams
+    preset = "method comparison with insets"
+    figure_options: ClassVar = {  # recipes have always named them
+        "components": list(PCAParams.components),
+        "percentile": PCAParams.percentile,
     }
+    endpoint = "explore"
+    api_defaults: ClassVar = {"components": "1-3"}
 
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
         """Yield photo, coarse map and one panel per method; slow methods show a small preview
         first.
         """
-        setting = Setting.of(options)
+        setting = self.params(options)
         for backbone in options.backbones:
             label = backbone
             try:
@@ -79,7 +114,7 @@ class PCAView(View):
                     yield error_panel(label, method_title(method), options.output, error, **about)
 
     def basis(
-        self, session: Session, options: Options, backbone: str, setting: Setting
+        self, session: Session, options: Options, backbone: str, setting: PCAParams
     ) -> tuple[Basis, Scale]:
         """Return the row's basis (first 12 components) and the colour scale of its coarse cells."""
         features = session.features(options, backbone)
@@ -98,7 +133,7 @@ class PCAView(View):
         return found, Scale.robust(coarse, setting.percentile)
 
     def projected(
-        self, session: Session, options: Options, backbone: str, method: str, setting: Setting
+        self, session: Session, options: Options, backbone: str, method: str, setting: PCAParams
     ) -> tuple[Tensor, Scale, Basis]:
         """Return a method's chosen components (1, 3, H', W'), their scale and basis."""
         basis, scale = self.basis(session, options, backbone, setting)
@@ -113,7 +148,7 @@ class PCAView(View):
         return self._pick(all_of_them, setting), scale, basis
 
     def _coarse(
-        self, session: Session, options: Options, backbone: str, label: str, setting: Setting
+        self, session: Session, options: Options, backbone: str, label: str, setting: PCAParams
     ) -> Panel:
         basis, scale = self.basis(session, options, backbone, setting)
         features = session.features(options, backbone)
@@ -141,7 +176,7 @@ class PCAView(View):
         backbone: str,
         label: str,
         method: str,
-        setting: Setting,
+        setting: PCAParams,
     ) -> Iterator[Panel]:
         model = session.backbone(backbone)
         made = session.upsampler(method, backbone, options)
@@ -182,7 +217,7 @@ class PCAView(View):
             seconds=seconds,
         )
 
-    def _pick(self, components: Tensor, setting: Setting) -> Tensor:
+    def _pick(self, components: Tensor, setting: PCAParams) -> Tensor:
         return components[:, list(setting.components)]
 
     def _recipe(self, options, backbone, model, made, setting, basis) -> dict:
@@ -194,7 +229,7 @@ class PCAView(View):
         }
 
 
-def describe(basis: Basis, setting: Setting) -> str:
+def describe(basis: Basis, setting: PCAParams) -> str:
     """Return the recipe of the colours in words."""
     chosen = ", ".join(str(c + 1) for c in setting.components)
     return (

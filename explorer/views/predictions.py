@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import field
+from typing import Annotated, Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from explorer.core import ExplorerError, unknown_name
@@ -27,11 +30,61 @@ from explorer.probes.base import CLASS
 from explorer.probes.files import stage_of
 from explorer.probes.strokes import read_strokes
 from explorer.session import Options, Session
+from explorer.validation import Name, Share
 from explorer.views.basis import fit
-from explorer.views.rows import Place
+from explorer.views.params import PROBES as PROBE_MENU
+from explorer.views.params import REFERENCE, Control
+from explorer.views.rows import Place, SharedScale
 
 SCRIBBLE = "scribble"
 SCRIBBLE_COMPONENTS = 32
+PREDICTION, CONFIDENCE, DISAGREEMENT = "prediction", "confidence", "disagreement"
+SHOWN = (PREDICTION, CONFIDENCE, DISAGREEMENT)
+
+
+@dataclass(frozen=True)
+class ProbeParams(SharedScale):
+    """Which probe is asked, and how its answer is drawn."""
+
+    probe: Annotated[
+        Name,
+        Control(
+            "Probe",
+            'A kind of probe, "scribble", or the name of a checkpoint.',
+            choices=PROBE_MENU,
+            key="probe",
+        ),
+    ] = "segmentation"
+    show: Annotated[
+        Literal[SHOWN],
+        Control(
+            "Show",
+            "The prediction, its confidence, or where it disagrees with the reference method's.",
+            key="show",
+        ),
+    ] = PREDICTION
+    opacity: Annotated[
+        Share,
+        Control("Opacity", "Opacity of the colours over the photo.", step=0.05, key="opacity"),
+    ] = 0.65
+    reference: Annotated[Name | None, REFERENCE] = None
+    shares: Annotated[
+        bool,
+        Control(
+            "Shares in the legend",
+            "Whether the legend has each class's share of the pixels; figures with one legend for "
+            "all panels leave them out.",
+            on_page=False,
+        ),
+    ] = True
+    strokes: Annotated[
+        list,
+        Control(
+            "Strokes",
+            "Painted strokes that the scribble probe learns from, as `explorer.probes.Stroke`.",
+            on_page=False,
+        ),
+    ] = field(default_factory=list)
 
 
 def predict(place: Place) -> tuple[Probe, Prediction]:
@@ -40,7 +93,7 @@ def predict(place: Place) -> tuple[Probe, Prediction]:
     Raises:
         ExplorerError: there is no such probe for the backbone, or it cannot read this method.
     """
-    if place.options.view.get("probe") == SCRIBBLE:
+    if ProbeParams.read(place.options.view).probe == SCRIBBLE:
         return _scribbled(place)
     probe = find_probe(place.session, place.options, place.backbone)
     if place.upsampler.space != "backbone":
@@ -64,7 +117,7 @@ def find_probe(session: Session, options: Options, backbone: str) -> Probe:
     Raises:
         ExplorerError: there is none, or it was made for another backbone or stage.
     """
-    wanted = str(options.view.get("probe", "segmentation"))
+    wanted = ProbeParams.read(options.view).probe
     probe = session.with_weights(
         ("probe", wanted, backbone), lambda: _load(session, wanted, backbone)
     )
@@ -84,7 +137,7 @@ def at_query(place: Place) -> list[tuple[str, float]]:
     Class probabilities (largest first), metres, or the normal's three parts.
     """
     row, col = place.query
-    if place.options.view.get("probe") == SCRIBBLE:
+    if ProbeParams.read(place.options.view).probe == SCRIBBLE:
         probe, values = _scribble_features(place)
         logits = probe.weight @ values[:, row, col].cpu() + probe.bias
     else:
@@ -149,7 +202,7 @@ def _load(session: Session, wanted: str, backbone: str) -> Probe:
 
 def strokes_of(options: Options) -> list[Stroke]:
     """Return the strokes of the option "strokes"; raises ExplorerError for anything else."""
-    return read_strokes(options.view.get("strokes", []))
+    return read_strokes(ProbeParams.read(options.view).strokes)
 
 
 def _scribble_features(place: Place) -> tuple[SegmentationProbe, Tensor]:

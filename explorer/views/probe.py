@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,16 +17,18 @@ from explorer.probes.base import CLASS, SCALAR
 from explorer.probes.strokes import read_strokes
 from explorer.session import Options
 from explorer.upsamplers import UPSAMPLERS
-from explorer.validation import Name, Share
 from explorer.views import palette
 from explorer.views.base import VIEWS, method_title
-from explorer.views.predictions import SCRIBBLE, predict
+from explorer.views.predictions import (
+    CONFIDENCE,
+    DISAGREEMENT,
+    SCRIBBLE,
+    ProbeParams,
+    predict,
+)
 from explorer.views.rows import Place, RowView, percent
 
-PREDICTION, CONFIDENCE, DISAGREEMENT = "prediction", "confidence", "disagreement"
-SHOWN = (PREDICTION, CONFIDENCE, DISAGREEMENT)
 LEGEND_ENTRIES = 12
-OPACITY = 0.65  # of the prediction over the photo
 NORMAL_LEGEND = (
     ("faces you", (128, 128, 255)),
     ("faces right", (255, 128, 128)),
@@ -49,29 +51,22 @@ class Reading:
 class ProbeView(RowView[Reading]):
     """What a linear probe predicts from each method's features, pixel by pixel over the photo.
 
-    Options: "probe" ("segmentation", "depth", "normals", "scribble", or a checkpoint's name),
-    "show" ("prediction", "confidence" or "disagreement" with option "reference", by default the
-    first method), "opacity" (0..1), "shares" (False leaves the pixel shares out of the legend, as
-    figures with one legend for all panels want it), "strokes" (for "scribble": see
-    `explorer.probes.Stroke`), "scale" ("shared" or "own"; of depths and differences).
+    Classes, metres, directions, or the classes of your own strokes, as `ProbeParams` says.
     """
 
     name = "probe"
     title = "Probes"
-    OPTIONS: ClassVar = RowView.OPTIONS | {
-        "probe": (Name, "segmentation"),
-        "show": (Literal[SHOWN], PREDICTION),
-        "reference": (Name | None, None),
-        "opacity": (Share, OPACITY),
-        "shares": (bool, True),
-        "strokes": (list, []),
-    }
+    order = 60
+    Params = ProbeParams
+    shows_query = True
+    figure_options: ClassVar = {"shares": False}
+    leading_arguments = ("probe", "show")
+    api_defaults: ClassVar = {"opacity": 0.7}
 
     @classmethod
     def check(cls, options: Options) -> None:
         """Check the reference as well, whether or not it is shown."""
-        super().check(options)
-        reference = _reference(options, cls.option(options, "show") == DISAGREEMENT)
+        reference = _reference(options, cls.params(options).show == DISAGREEMENT)
         if reference not in (*options.upsamplers, *UPSAMPLERS):
             raise unknown_name("upsampler", reference, UPSAMPLERS)
 
@@ -83,7 +78,7 @@ class ProbeView(RowView[Reading]):
 
     def methods(self, options: Options) -> tuple[str, ...]:
         """Return the methods; without the reference if disagreement is shown."""
-        if self.option(options, "show") != DISAGREEMENT:
+        if self.params(options).show != DISAGREEMENT:
             return options.upsamplers
         reference = _reference(options)
         found = tuple(name for name in options.upsamplers if name != reference)
@@ -93,7 +88,7 @@ class ProbeView(RowView[Reading]):
 
     def measure(self, place: Place) -> Reading:
         """Predict, with the reference's method too if disagreement is shown."""
-        show = self.option(place.options, "show")
+        show = self.params(place.options).show
         probe, found = predict(place)
         if show == CONFIDENCE and found.confidence is None:
             raise ExplorerError(f"a probe of {probe.title.lower()} cannot tell how sure it is")
@@ -114,12 +109,12 @@ class ProbeView(RowView[Reading]):
 
     def paint(self, place: Place, measured: Reading, scale: tuple[float, float]) -> Panel:
         """Colour a reading and lay it over the photo."""
-        show = self.option(place.options, "show")
+        show = self.params(place.options).show
         if show == CONFIDENCE:
             return self._confidence(place, measured)
         if show == DISAGREEMENT:
             return self._disagreement(place, measured, scale)
-        colours, parts = _painted(measured, scale, self.option(place.options, "shares"))
+        colours, parts = _painted(measured, scale, self.params(place.options).shares)
         return self._panel(place, measured, colours, **parts)
 
     def _confidence(self, place: Place, measured: Reading) -> Panel:
@@ -161,7 +156,7 @@ class ProbeView(RowView[Reading]):
     ) -> Panel:
         probe, options = measured.probe, place.options
         if opacity is None:
-            opacity = self.option(options, "opacity")
+            opacity = self.params(options).opacity
         photo = photo_of(place).astype(np.float32)
         image = (opacity * colours + (1 - opacity) * photo + 0.5).astype(np.uint8)
         notes = [probe.caption(), place.resampler.note()]
@@ -179,7 +174,7 @@ class ProbeView(RowView[Reading]):
             self.name,
             query=list(options.query) if options.query else None,
             probe=probe.provenance(),
-            show=self.option(options, "show"),
+            show=self.params(options).show,
             opacity=opacity,
             **({"reference": reference} if reference else {}),
             **({"strokes": options.view.get("strokes")} if probe.name == SCRIBBLE else {}),
@@ -255,7 +250,7 @@ def _difference(measured: Reading) -> np.ndarray:
 
 
 def _reference(options: Options, on_screen: bool = True) -> str:
-    reference = ProbeView.option(options, "reference") or options.upsamplers[0]
+    reference = ProbeView.params(options).reference or options.upsamplers[0]
     if on_screen and reference not in options.upsamplers:
         raise ExplorerError(
             f"the reference {shown(reference)} is not among the upsamplers: "

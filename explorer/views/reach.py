@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from annotated_types import Ge, Le
+from pydantic.dataclasses import dataclass as params
 from torch import Tensor
 
 from explorer.core import Panel
 from explorer.session import Options, Session
 from explorer.upsamplers import LinearResampler
-from explorer.validation import Real, Share
+from explorer.validation import Real
 from explorer.views import palette
 from explorer.views.base import VIEWS
-from explorer.views.rows import KEY, SHARED, Place, RowView, percent
+from explorer.views.params import Control, WindowRatio
+from explorer.views.rows import KEY, SHARED, Place, RowView, SharedScale, percent
 
 KINDS = ("mean", "position", "spread")
 RIM = 3.0  # cells: a step of this length has full colour, in every photo and figure alike
@@ -45,25 +47,46 @@ class Reach:
         return self.down.nbytes + self.right.nbytes + self.spread.nbytes
 
 
+@params(frozen=True)
+class ReachParams(SharedScale):
+    """What is coloured, up to which distance, and through which window."""
+
+    what: Annotated[
+        Literal[KINDS],
+        Control(
+            "Colours show",
+            "The step to the mean position that a pixel reads, that position, or the spread "
+            "around it.",
+            key="what",
+        ),
+    ] = KINDS[0]
+    rim: Annotated[
+        Annotated[Real, Ge(1e-3), Le(1e4)] | None,
+        Control(
+            "Full colour at",
+            f"Distance in cells that gets full colour; without it {RIM:g}, or the largest if each "
+            "method has its own scale.",
+            on_page=False,
+        ),
+    ] = None
+    window_ratio: WindowRatio = None
+
+
 @VIEWS.register("reach")
 class ReachView(RowView[Reach]):
     """Where everything looks: each pixel coloured by the position it reads, or by its spread.
 
-    Option "what": "mean" (default) colours the step from a pixel to the mean position that it
-    reads: hue is the direction, colour the distance, white none. Seams, windows and leaks across
-    edges stand out because nothing else is drawn. "position" colours the mean position itself,
-    "spread" the standard deviation around it. "rim" is the distance in cells that gets full colour,
-    3 unless "scale" is "own" (default "shared"); "window_ratio" sets AnyUp's window live. Exact:
-    coordinates are carried through the method's linear map.
+    "mean" colours the step from a pixel to the mean position that it reads: hue is the direction,
+    colour the distance, white none. Seams, windows and leaks across edges stand out because nothing
+    else is drawn. "position" colours the mean position itself, "spread" the standard deviation
+    around it. Exact: coordinates are carried through the method's linear map.
     """
 
     name = "reach"
     title = "Where everything looks"
-    OPTIONS: ClassVar = RowView.OPTIONS | {
-        "what": (Literal[KINDS], KINDS[0]),
-        "rim": (Annotated[Real, Ge(1e-3), Le(1e4)] | None, None),
-        "window_ratio": (Share | None, None),
-    }
+    order = 30
+    Params = ReachParams
+    preset = "attention figure"
 
     def opening(self, session: Session, options: Options, label: str) -> Iterator[Panel]:
         """Yield the photo and what the colours mean."""
@@ -73,7 +96,7 @@ class ReachView(RowView[Reach]):
 
     def measure(self, place: Place) -> Reach:
         """Return the place's map, computed once."""
-        ratio = self.option(place.options, "window_ratio")
+        ratio = self.params(place.options).window_ratio
         resampler = place.linear(ratio)
         return place.session.kept(
             place.options,
@@ -114,7 +137,7 @@ class ReachView(RowView[Reach]):
         what = _what(place.options)
         rim = _rim(place.options, scale)
         distance = np.hypot(measured.down, measured.right)
-        notes = [place.windowed(self.option(place.options, "window_ratio")).note()]
+        notes = [place.windowed(self.params(place.options).window_ratio).note()]
         parts = {}
         if what == "mean":
             image = palette.wheel(measured.down / rim, measured.right / rim)
@@ -201,12 +224,12 @@ def _absolute(found: Reach) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _what(options: Options) -> str:
-    return ReachView.option(options, "what")
+    return ReachView.params(options).what
 
 
 def _rim(options: Options, scale: tuple[float, float] | None) -> float | None:
     """Return the distance in cells that gets full colour; None if each method has its own."""
-    fixed = ReachView.option(options, "rim")
-    if fixed or ReachView.option(options, "scale") == SHARED:
-        return fixed or RIM
+    setting = ReachView.params(options)
+    if setting.rim or setting.scale == SHARED:
+        return setting.rim or RIM
     return None if scale is None else scale[0]

@@ -6,16 +6,18 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
+from pydantic.dataclasses import dataclass as params
 
 from explorer.core import ExplorerError, Panel
 from explorer.image import Photo
 from explorer.session import Options, Session
 from explorer.upsamplers import LinearResampler, Resampler, Upsampler
 from explorer.views.base import View, error_panel, method_title, photo_panel
+from explorer.views.params import Control, Params
 
 M = TypeVar("M")
 
@@ -112,14 +114,27 @@ def row_label(session: Session, backbone: str) -> str:
     return f"{name} ({model.remark})" if model.remark else name
 
 
+@params(frozen=True)
+class SharedScale(Params):
+    """What every view has whose methods can share one colour scale."""
+
+    scale: Annotated[
+        Literal[SHARED, OWN],
+        Control(
+            "Colour scale",
+            "Whether the methods of a row share one colour scale, or each has its own.",
+            on_page=False,
+        ),
+    ] = SHARED
+
+
 class RowView(View, Generic[M]):
     """A view in three steps, so that all methods of a backbone can share one colour scale.
 
-    The view's option "scale" is "shared" (default) or "own". While slow methods are computed,
-    those that are ready are shown with a scale of their own.
+    While slow methods are computed, those that are ready are shown with a scale of their own.
     """
 
-    OPTIONS: ClassVar = {"scale": (Literal[SHARED, OWN], SHARED)}
+    Params = SharedScale
 
     @abstractmethod
     def measure(self, place: Place) -> M:
@@ -159,7 +174,7 @@ class RowView(View, Generic[M]):
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
         """Yield panels as they become ready; once all are, those drawn on another scale again."""
         self.check(options)
-        shared = self.option(options, "scale") == SHARED
+        shared = self.params(options).scale == SHARED
         methods = self.methods(options)
         for backbone in options.backbones:
             found: list[tuple[Place, M | Panel]] = []

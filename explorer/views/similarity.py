@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Le
+from pydantic.dataclasses import dataclass as params
 
 from explorer.core import Panel
 from explorer.image import Photo
@@ -17,7 +18,8 @@ from explorer.validation import Real, Share
 from explorer.views import palette
 from explorer.views.attention import backdrop
 from explorer.views.base import VIEWS
-from explorer.views.rows import Place, RowView, percent, photo_recipe
+from explorer.views.params import Control
+from explorer.views.rows import Place, RowView, SharedScale, percent, photo_recipe
 
 ROBUST = 1.0  # percentile of the cosines that gets the first colour
 
@@ -34,24 +36,49 @@ class Similarity:
         return self.cosine.nbytes
 
 
+@params(frozen=True)
+class SimilarityParams(SharedScale):
+    """Which pixels fade, and how the cosines are coloured."""
+
+    threshold: Annotated[
+        Annotated[Real, Ge(-1), Le(1)] | None,
+        Control(
+            "Fade below cosine",
+            "Pixels with a lower cosine than this fade to grey; without it none do.",
+            step=0.05,
+            ends=(-1, 1),
+            unset=-1.0,
+            key="threshold",
+        ),
+    ] = None
+    opacity: Annotated[
+        Share, Control("Opacity", "Opacity of the map over the photo.", step=0.05, on_page=False)
+    ] = 1.0
+    low: Annotated[
+        Annotated[Real, Ge(-1), Le(0.99)] | None,
+        Control(
+            "First colour at",
+            "Cosine of the first colour; without it the smallest but one percent.",
+            on_page=False,
+        ),
+    ] = None
+
+
 @VIEWS.register("similarity")
 class SimilarityView(RowView[Similarity]):
     """Cosine similarity of every pixel with the query pixel, per method; a second photo if given.
 
     Each method's pixels are compared with the query's feature upsampled by the same method. A
-    second photo gets a row of its own per backbone with the best match marked. Options:
-    "threshold" (-1 to 1, pixels below fade to grey), "opacity" (0 to 1, of the map over the photo),
-    "low" (-1 to 1, the cosine of the first colour; without it the smallest percent), "scale"
-    ("shared" or "own").
+    second photo gets a row of its own per backbone with the best match marked.
     """
 
     name = "similarity"
     title = "Similarity"
-    OPTIONS: ClassVar = RowView.OPTIONS | {
-        "threshold": (Annotated[Real, Ge(-1), Le(1)] | None, None),
-        "opacity": (Share, 1.0),
-        "low": (Annotated[Real, Ge(-1), Le(0.99)] | None, None),
-    }
+    order = 40
+    Params = SimilarityParams
+    needs_query = shows_query = True
+    takes_second_photo = True
+    preset = "attention figure"
 
     def __init__(self, second: Photo | None = None):
         self.second = second
@@ -89,10 +116,9 @@ class SimilarityView(RowView[Similarity]):
     def paint(self, place: Place, measured: Similarity, scale: float) -> Panel:
         """Draw the cosines, greyed below the threshold, with the query or the best match."""
         options, cosine = place.options, measured.cosine
-        low = self.option(options, "low")
-        low = scale if low is None else low
-        threshold = self.option(options, "threshold")
-        opacity = self.option(options, "opacity")
+        setting = self.params(options)
+        low = scale if setting.low is None else setting.low
+        threshold, opacity = setting.threshold, setting.opacity
         image = palette.look_up(palette.SEQUENTIAL, cosine, low, 1)
         base = backdrop(place)
         if opacity < 1:

@@ -22,7 +22,7 @@ from explorer.trouble import TROUBLE  # noqa: E402
 from explorer.ui import api, figure_api, scribble_api  # noqa: E402
 from explorer.ui.arguments import check_arguments  # noqa: E402
 from explorer.ui.guard import typed  # noqa: E402
-from explorer.ui.settings import CHOICES, NUMBERS, TEXTS, Settings, parse_components  # noqa: E402
+from explorer.ui.settings import LINK_VERSION, Settings, page_options  # noqa: E402
 
 EXAMPLES = int(os.environ.get("EXPLORER_FUZZ_EXAMPLES", 0)) or 60
 FUZZ = {
@@ -195,7 +195,8 @@ texts = st.text(st.characters(exclude_categories=[]), max_size=12) | st.sampled_
     [text for text in ODD if isinstance(text, str)]
     + ["1e999", "-1e999", "nan", "9" * 5000, "0.5,0.5", "0.5,nan", "1e400,0", "jafar=x,=y,z="]
 )
-keys = st.sampled_from([*NUMBERS, *CHOICES, *TEXTS, "backbones", "upsamplers", "query"]) | texts
+NAMES = sorted(Settings().__dataclass_fields__)
+keys = st.sampled_from([*NAMES, "v"]) | texts
 links = st.dictionaries(keys | st.just("checkpoints"), texts, max_size=6)
 
 
@@ -221,7 +222,7 @@ def test_any_link_is_read_and_written_again(small, pairs, form):
         sentence(error)
 
 
-fields = st.sampled_from(sorted(Settings.__dataclass_fields__))
+fields = st.sampled_from(NAMES)
 
 
 @settings(**FUZZ)
@@ -235,10 +236,10 @@ def test_any_value_of_a_field_of_the_page(small, changed):
 
 
 def test_a_lone_surrogate_in_a_link():
-    for key in (*TEXTS, "checkpoints", "backbones"):
+    for key in NAMES:
         value = "jafar=\ud800" if key == "checkpoints" else "\ud800"
-        assert Settings.parse({key: value}) == Settings()
-    assert Settings(probe="\ud800").query_string() == "probe=%3F"
+        assert Settings.parse({"v": LINK_VERSION, key: value}) == Settings()
+    assert Settings(probe="\ud800").query_string() == f"v={LINK_VERSION}&probe=%3F"
 
 
 def test_links_of_before_are_read_as_before():
@@ -251,4 +252,4 @@ def test_links_of_before_are_read_as_before():
     assert found.example == "cat" and found.view == "probe" and found.opacity == 0.5
     assert found.backbones == ("efficientnet_lite0:blocks.4",) and found.query == (0.25, 0.75)
     assert found.checkpoints == {"jafar": "untrained"} and found.reference == "anyup"
-    assert parse_components(found.components) == [3, 4, 5]
+    assert page_options()["components"].meant(found.components) == (3, 4, 5)

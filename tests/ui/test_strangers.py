@@ -22,8 +22,8 @@ from explorer.ui import layout  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.ui.gateway import Gateway  # noqa: E402
 from explorer.ui.guard import protect  # noqa: E402
-from explorer.ui.page import AUTOMATIC, PLAIN, VIEWED  # noqa: E402
-from explorer.ui.settings import Settings  # noqa: E402
+from explorer.ui.page import AUTOMATIC  # noqa: E402
+from explorer.ui.settings import Settings, page_options  # noqa: E402
 
 FUZZ = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 EVIL = (
@@ -244,7 +244,7 @@ def test_the_page_gives_a_result_or_one_sentence(demo, files, folder):
         "window": st.sampled_from(["checkpoint", "none", "0.1", "x"]),
         "reference": methods,
     }
-    labels = (*PLAIN, *VIEWED)
+    labels = ("backbones", "upsamplers", "input_size", "output_size", "view", *page_options())
     # Gradio lets a path through or nothing
     paths = st.one_of(
         st.integers(0, len(files) - 1).map(files.get),

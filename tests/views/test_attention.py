@@ -14,7 +14,7 @@ from explorer.image import cell_of_pixel
 from explorer.upsamplers import UPSAMPLERS, LinearResampler
 from explorer.upsamplers.attention import AttentionResampler
 from explorer.views import VIEWS, palette, rows
-from explorer.views.attention import Setting, numbers, reading, weights_table
+from explorer.views.attention import AttentionView, numbers, reading, weights_table
 from explorer.views.rows import Place
 
 GRID, SIZE = (10, 12), (61, 73)
@@ -253,4 +253,4 @@ def test_without_a_query_the_middle_is_shown(session, options):
 )
 def test_settings_nobody_can_draw(options, view):
     with pytest.raises(ExplorerError):
-        Setting.of(options(view=view))
+        AttentionView.params(options(view=view))

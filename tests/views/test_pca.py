@@ -11,7 +11,7 @@ from explorer.image import open_photo
 from explorer.session import Options, Session
 from explorer.views import VIEWS
 from explorer.views.basis import Scale, fit
-from explorer.views.pca import PCAView, Setting
+from explorer.views.pca import PCAView
 
 METHODS = ("nearest", "bilinear", "jbu", "anyup")
 
@@ -92,7 +92,7 @@ def test_one_scale_for_all_methods(session, photo):
 
 def test_colours_are_the_projected_features(session, photo):
     chosen = options(photo, view={"components": [2, 0, 5], "percentile": 3})
-    setting = Setting.of(chosen)
+    setting = PCAView.params(chosen)
     colours, scale, basis = PCAView().projected(
         session, chosen, "efficientnet_lite0", "bilinear", setting
     )

@@ -29,7 +29,7 @@ from explorer.ui.scribble_files import (
 )
 from explorer.ui.scribble_panels import probabilities, scribble_options, scribbled
 from explorer.ui.status import status_line, trouble
-from explorer.views.probe import OPACITY, SHOWN
+from explorer.views.predictions import SHOWN, ProbeParams
 
 TITLE = "Scribble"
 IDLE = {"text": "Choose a photo, then paint on it.", "kind": "done"}
@@ -62,7 +62,13 @@ def build(page: Page, session: Session) -> None:
                         elem_id="scribble-show",
                     )
                     opacity = gr.Slider(
-                        0, 1, OPACITY, step=0.05, label="Opacity", scale=1, min_width=150
+                        0,
+                        1,
+                        ProbeParams.opacity,
+                        step=0.05,
+                        label="Opacity",
+                        scale=1,
+                        min_width=150,
                     )
                 status = status_line("scribble-status", IDLE)
                 grid = panel_grid("scribbled")

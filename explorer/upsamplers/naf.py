@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.bibtex import arxiv
+from explorer.bibtex import arxiv, entry
 from explorer.core import SizeError
 from explorer.upsamplers.base import UPSAMPLERS, Upsampler
 from explorer.upsamplers.cost import MethodCost
@@ -197,7 +197,11 @@ class DiveUp(NAF):
     name = "diveup"
     title = "DiveUp"
     paper = "2603.13571"
-    citation = arxiv("liu2026diveup", "DiveUp", "Liu, Xiaoqiong", 2026, paper)
+    citation = entry(
+        "misc",
+        "diveup2026",
+        {"title": "{DiveUp}", "eprint": paper, "archivePrefix": "arXiv", "year": "2026"},
+    )
     order = 81
     min_grid = 1
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.bibtex import arxiv, entry
+from explorer.bibtex import arxiv
 from explorer.core import SizeError
 from explorer.upsamplers.base import UPSAMPLERS, Upsampler
 from explorer.upsamplers.cost import MethodCost
@@ -197,11 +197,7 @@ class DiveUp(NAF):
     name = "diveup"
     title = "DiveUp"
     paper = "2603.13571"
-    citation = entry(
-        "misc",
-        "diveup2026",
-        {"title": "{DiveUp}", "eprint": paper, "archivePrefix": "arXiv", "year": "2026"},
-    )
+    citation = ""  # its authors are in no source at hand; the arXiv id is
     order = 81
     min_grid = 1
 

@@ -197,7 +197,6 @@ class DiveUp(NAF):
     name = "diveup"
     title = "DiveUp"
     paper = "2603.13571"
-    citation = ""  # its authors are in no source at hand; the arXiv id is
     order = 81
     min_grid = 1
 

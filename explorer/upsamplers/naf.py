@@ -126,7 +126,14 @@ class NAF(Upsampler):
     cost = MethodCost(output_pixel=6000, seconds=1.5)
     min_grid = 9
     small_options = {"dim": 16, "kernel_size": 3, "heads_attn": 1}
-    other_options = {"dim": 32, "use_encoder": True, "heads_rope": 2, "heads_attn": 2, "img_layers": 1, "kernel_size": 5}
+    other_options = {
+        "dim": 32,
+        "use_encoder": True,
+        "heads_rope": 2,
+        "heads_attn": 2,
+        "img_layers": 1,
+        "kernel_size": 5,
+    }
 
     def __init__(
         self,

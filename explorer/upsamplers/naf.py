@@ -204,6 +204,7 @@ class DiveUp(NAF):
     name = "diveup"
     title = "DiveUp"
     paper = "2603.13571"
+    citation = ""  # the authors' names were in no source at hand
     order = 81
     min_grid = 1
 

@@ -205,7 +205,7 @@ class UPLiFT(Upsampler):
     citation = arxiv(
         "walmer2026uplift",
         "UPLiFT: Efficient Pixel-Dense Feature Upsampling with Local Attenders",
-        "Walmer, Matthew and Suri, Saksham and others",
+        "Walmer, Matthew and Suri, Saksham and Aggarwal, Anirud and Shrivastava, Abhinav",
         2026,
         paper,
     )

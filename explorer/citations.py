@@ -26,14 +26,6 @@ _OTHERS = {
             "2504.14032",
         ),
         arxiv(
-            "chambon2025naf",
-            "NAF: Zero-Shot Feature Upsampling via Neighborhood Attention Filtering",
-            "Chambon, Loick and Couairon, Paul and Zablocki, Eloi and Boulch, Alexandre and "
-            "Thome, Nicolas and Cord, Matthieu",
-            2025,
-            "2511.18452",
-        ),
-        arxiv(
             "seo2025upsample",
             "Upsample Anything: A Simple and Hard to Beat Baseline for Feature Upsampling",
             "Seo, Minseok and Hamilton, Mark and Kim, Changick",
@@ -128,7 +120,6 @@ _OTHERS = {
 # What a name (lower case, separators as single spaces) must contain, and what it then cites.
 _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\bloftup\b", ("huang2025loftup",)),
-    (r"\bnaf\b", ("chambon2025naf",)),
     (r"\bupsample anything\b", ("seo2025upsample",)),
     (r"\bdino\b(?! v\d)", ("caron2021dino",)),
     (r"\bdinov2\b|\bdino v2\b", ("oquab2023dinov2",)),

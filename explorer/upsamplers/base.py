@@ -82,7 +82,7 @@ class Upsampler(nn.Module):
     native_factor: ClassVar[int] = 0  # pixels per cell and axis that it makes whatever the output
     cost: ClassVar[MethodCost] = MethodCost()
     # For tests: arguments of a small instance, and second values of arguments that cannot be
-    # guessed (a guess is: the opposite, 8 more, 0.5 more).
+    # guessed (a guess is: the opposite, 8 more, 0.5 more); the default where there is no other.
     small_options: ClassVar[Mapping[str, Any]] = {}
     other_options: ClassVar[Mapping[str, Any]] = {}
 

@@ -164,7 +164,10 @@ def constructor_arguments():
     """Every constructor argument of every method."""
     for name in NAMES:
         _, *arguments = inspect.signature(UPSAMPLERS.get(name).__init__).parameters.values()
-        yield from ((name, argument.name, argument.default) for argument in arguments)
+        for argument in arguments:
+            others = UPSAMPLERS.get(name).other_options
+            if others.get(argument.name, ...) != argument.default:  # else there is no other value
+                yield name, argument.name, argument.default
 
 
 def another_value(kind, argument, value):

@@ -13,7 +13,9 @@ def resampler(name, channels=12, size=(35, 51), grid=(5, 7), batch=2):
     draw = torch.Generator().manual_seed(0)
     kind = UPSAMPLERS.get(name)
     torch.manual_seed(0)
-    upsampler = kind(**kind.options_for(channels)).eval().requires_grad_(False)
+    upsampler = (
+        kind(**(kind.options_for(channels) | dict(kind.small_options))).eval().requires_grad_(False)
+    )
     image = torch.rand(batch, 3, *size, generator=draw)
     return upsampler.prepare(image, torch.randn(batch, channels, *grid, generator=draw), size)
 

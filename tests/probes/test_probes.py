@@ -56,7 +56,9 @@ def places(tmp_path, monkeypatch):
 def resampler(name="bilinear", channels=24, size=(33, 40), grid=(5, 6), dtype=torch.float32):
     torch.manual_seed(0)
     kind = UPSAMPLERS.get(name)
-    upsampler = kind(**kind.options_for(channels)).eval().requires_grad_(False)
+    upsampler = (
+        kind(**(kind.options_for(channels) | dict(kind.small_options))).eval().requires_grad_(False)
+    )
     image, features = torch.rand(1, 3, *size), torch.randn(1, channels, *grid)
     return upsampler.prepare(image, features.to(dtype), size)
 

@@ -96,7 +96,8 @@ def bodies():
 def sentence(text, folder):
     """One sentence about the input: nothing of the server in it, no generic excuse."""
     assert 8 < len(text) < 2000 and "Traceback" not in text and TROUBLE not in text, text
-    quoted = text.replace("/etc/passwd", "")  # the visitor's own word may be said back
+    # the visitor's own word may be said back, cut short or not
+    quoted = re.sub("/etc/p(asswd|[a-z]*…)", "", text)
     assert str(folder) not in text and "/etc/" not in quoted, text
     assert not re.search(r"File \".*\", line", text)
 

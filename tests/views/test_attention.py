@@ -12,7 +12,6 @@ from tiny import METHODS
 from explorer.core import ExplorerError
 from explorer.image import cell_of_pixel
 from explorer.upsamplers import UPSAMPLERS, LinearResampler
-from explorer.upsamplers.attention import AttentionResampler
 from explorer.views import VIEWS, palette, rows
 from explorer.views.attention import AttentionView, numbers, reading, weights_table
 from explorer.views.rows import Place
@@ -170,7 +169,7 @@ def test_panels(session, options):
     for name, panel in zip(METHODS, panels[1:], strict=True):
         assert panel.error is None and panel.image.shape == (*SIZE, 3)
         assert panel.image.dtype == np.uint8 and panel.marker == (20.5 / 61, 50.5 / 73)
-        attends = isinstance(session.resampler(chosen, "tiny", name).resampler, AttentionResampler)
+        attends = UPSAMPLERS.get(name).has_attention
         assert (panel.rectangle is not None) == attends
         assert ("attention" if attends else "effective stencil") in panel.caption
         assert {key for key, _ in panel.metrics} == {"entropy", "cells", "outside ±0.1", "offset"}

@@ -228,10 +228,10 @@ class Archive:
             with zipfile.ZipFile(path) as archive:
                 self.prefix = _check_members(archive)
                 data = archive.read(f"{self.prefix}data.pkl")
-        except DAMAGE as error:
-            raise WeightsError(f"{path.name} is a damaged archive: {error}") from None
         except WeightsError as error:
             raise WeightsError(f"{path.name}: {error}") from None
+        except DAMAGE as error:
+            raise WeightsError(f"{path.name} is a damaged archive: {error}") from None
         try:
             self.content = _Reader(io.BytesIO(data)).load()
         except WeightsError as error:
@@ -250,6 +250,8 @@ class Archive:
                 for name, stored in wanted.items():
                     raw = archive.read(f"{self.prefix}data/{stored.storage}")
                     state[name] = _view(stored, raw, f"{name} of {self.path.name}")
+        except WeightsError:
+            raise
         except DAMAGE as error:
             raise WeightsError(f"{self.path.name} is a damaged archive: {error}") from None
         return state

@@ -42,6 +42,11 @@ from explorer.validation import read_json
 SCHEMA = 1
 REQUIRED = ("method", "backbone", "licence", "origin")
 REQUIRED_IF_TRAINED = ("recipe", "data", "steps", "seconds", "versions", "seed", "scores")
+# What a card and a row call by the same name, except ``options``.
+DESCRIBED = (
+    *("name", "method", "backbone", "aliases", "trained_on", "stage", "channels", "statistics"),
+    *("mean", "std", "licence", "paper", "notes"),
+)
 log = logging.getLogger(__name__)
 
 
@@ -71,8 +76,7 @@ def read_card(path: Path | str, check: bool = True) -> dict[str, Any]:
         if seen != card["sha256"]:
             raise WeightsError(
                 f"{weights.name} has sha256 {seen}, its card says {card['sha256']}: the file was "
-                "changed or damaged; "
-                "restore it, or write its card again"
+                "changed or damaged; restore it, or write its card again"
             )
     return card
 
@@ -178,27 +182,22 @@ def _check_fields(card: Any, name: str) -> None:
 
 def row_of(card: Mapping[str, Any], weights: Path) -> Checkpoint:
     """Return the row that a card describes; raise WeightsError if it cannot be one."""
+    told = {name: card[name] for name in DESCRIBED if card.get(name) not in (None, "")}
     try:
+        for name in ("mean", "std"):
+            if name in told:
+                red, green, blue = (float(value) for value in told[name])
+                told[name] = (red, green, blue)
+        for name in ("trained_on", "aliases"):
+            told[name] = tuple(told.get(name) or ())
         return Checkpoint(
-            name=card.get("name") or weights.stem,
-            method=card["method"],
-            backbone=card["backbone"],
-            stage=card.get("stage"),
-            channels=card.get("channels"),
+            **{"name": weights.stem, **told},
             file=weights.name,
             sha256=card["sha256"],
             size=card.get("size"),
-            licence=card["licence"],
-            paper=card.get("paper") or "",
             origin=card["origin"],
             options=card.get("options") or {},
-            statistics=card.get("statistics") or "imagenet",
-            mean=_triple(card.get("mean")),
-            std=_triple(card.get("std")),
             card=str(weights.with_suffix(".json")),
-            notes=card.get("notes") or "",
-            trained_on=tuple(card.get("trained_on") or ()),
-            aliases=tuple(card.get("aliases") or ()),
             path=weights,
         )
     except WeightsError:
@@ -207,13 +206,6 @@ def row_of(card: Mapping[str, Any], weights: Path) -> Checkpoint:
         raise WeightsError(
             f"the card of {weights.name} does not describe a checkpoint: {error}"
         ) from None
-
-
-def _triple(value: Any) -> tuple[float, float, float] | None:
-    if value is None:
-        return None
-    red, green, blue = (float(v) for v in value)
-    return red, green, blue
 
 
 def _cell(value: Any) -> str:

@@ -161,8 +161,7 @@ def _sentence(error: Exception, repo: str, file: str, what: str, alternative: st
     if isinstance(error, errors.RepositoryNotFoundError):
         return AbsentWeightsError(
             f"{what}: there is no repository {repo} at {page}, or it is private; log in with `hf "
-            "auth login` if it is "
-            "yours"
+            "auth login` if it is yours"
         )
     if isinstance(error, errors.RevisionNotFoundError):
         return AbsentWeightsError(
@@ -203,6 +202,5 @@ def _check_etag(path: Path, etag: str | None, what: str) -> None:
         forget(path)
         raise WeightsError(
             f"{what} was damaged or tampered with: its content has digest {seen}, the Hub "
-            f"announced {etag}; the copy "
-            "was removed, try again"
+            f"announced {etag}; the copy was removed, try again"
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from explorer.core import WeightsError
 from explorer.hub import fetch, lock
-from explorer.hub.cards import read_card, row_of, write_card
+from explorer.hub.cards import DESCRIBED, read_card, row_of, write_card
 from explorer.hub.catalogue import checkpoint, checkpoints
 from explorer.hub.file_settings import FileSettings, read_settings
 from explorer.hub.network import Progress
@@ -26,9 +26,8 @@ class Loaded:
     """A state dict and its provenance.
 
     ``digest_seen`` is the sha256 of the file that was read; ``verified`` says whether it is the one
-        that a card or a
-    pin demands. ``row`` is None for a file that nobody described and whose digest no row has;
-    ``settings`` are then those in its header, if it has any.
+    that a card or a pin demands. ``row`` is None for a file that nobody described and whose digest
+    no row has; ``settings`` are then those in its header, if it has any.
     """
 
     state: dict[str, Tensor]
@@ -95,16 +94,15 @@ def convert(
     """Write a published file's tensors as safetensors, with a card that names the source's digest.
 
     ``wanted`` is a row, its name, or a file of it; for a file, ``row`` says whose it is unless its
-        name does. ``out``
-    is a file or a folder; the default is where `resolve` finds it again.
+    name does. ``out`` is a file or a folder; the default is where `resolve` finds it again.
 
     Raises:
         WeightsError: see `load`; or nobody can tell which checkpoint the file is.
     """
     path: Path | None = None
-    if isinstance(wanted, Path) or (
-        isinstance(wanted, str) and (is_path(wanted) or Path(wanted).is_file())
-    ):
+    if isinstance(wanted, str) and not is_path(wanted) and Path(wanted).is_file():
+        wanted = Path(wanted)
+    if isinstance(wanted, Path) or (isinstance(wanted, str) and is_path(wanted)):
         path = resolve(Path(wanted))
         row = row or _published_like(path)
     elif row is None:
@@ -130,20 +128,8 @@ def convert(
 def converted_card(row: Checkpoint, source: Path, sha256: str) -> dict[str, Any]:
     """Return the card of a published row's converted file."""
     return {
-        "name": row.name,
-        "method": row.method,
-        "backbone": row.backbone,
-        "aliases": list(row.aliases),
-        "trained_on": list(row.trained_on),
-        "stage": row.stage,
-        "channels": row.channels,
+        **{name: getattr(row, name) for name in DESCRIBED},
         "options": dict(row.options),
-        "statistics": row.statistics,
-        "mean": row.mean,
-        "std": row.std,
-        "licence": row.licence,
-        "paper": row.paper,
-        "notes": row.notes,
         "origin": CONVERTED,
         "source": {
             "name": row.name,

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
 from explorer.core import WeightsError
@@ -35,25 +36,19 @@ def connect_seconds() -> float:
 
 def reachable(urls: Iterable[str], seconds: float | None = None) -> set[str]:
     """Return those of ``urls`` whose server (or proxy) accepts a connection, all tried at once."""
-    wanted, found = set(urls), set[str]()
-    threads, tried = [], set()
-    for url in wanted:
-        if time.monotonic() - _DOWN.get(_server(url), float("-inf")) < REMEMBERED:
-            continue
-        tried.add(url)
-        thread = threading.Thread(target=_try, args=(url, found), daemon=True)
-        thread.start()
-        threads.append(thread)
-    # Looking up a name can block far longer than any timeout, hence threads that are left behind.
-    remaining = threading.Event()
-    threading.Thread(
-        target=lambda: ([t.join() for t in threads], remaining.set()), daemon=True
-    ).start()
-    if threads:
-        remaining.wait(connect_seconds() if seconds is None else seconds)
-    answering = set(found)
-    for url in tried - answering:
-        _DOWN[_server(url)] = time.monotonic()
+    now, answers = time.monotonic(), SimpleQueue[tuple[str, bool]]()
+    tried = {url for url in urls if now - _DOWN.get(_server(url), float("-inf")) >= REMEMBERED}
+    for url in tried:
+        # Looking up a name can block far longer than any timeout: such a thread is left behind.
+        threading.Thread(target=_try, args=(url, answers), daemon=True).start()
+    until, answering = now + (connect_seconds() if seconds is None else seconds), set[str]()
+    for _ in tried:
+        try:
+            url, answers_there = answers.get(timeout=max(0.0, until - time.monotonic()))
+        except Empty:
+            break
+        answering |= {url} if answers_there else set()
+    _DOWN.update(dict.fromkeys(map(_server, tried - answering), time.monotonic()))
     return answering
 
 
@@ -61,30 +56,26 @@ def _server(url: str) -> str:
     return urlsplit(url).netloc
 
 
-def _try(url: str, found: set[str]) -> None:
+def _try(url: str, answers: SimpleQueue[tuple[str, bool]]) -> None:
     parts = urlsplit(url)
-    host, scheme = parts.hostname or "", parts.scheme
-    proxy = urllib.request.getproxies().get(scheme)
-    if proxy and not urllib.request.proxy_bypass(host):
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.create_connection((parts.hostname or "", port), timeout=connect_seconds()).close()
-        found.add(url)
+        answers.put((url, True))
     except (OSError, UnicodeError):
-        pass
+        answers.put((url, False))
 
 
 def no_disk(error: BaseException, folder: object) -> WeightsError | None:
     """Return the sentence for a full or read-only disk, or None for any other failure."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return WeightsError(
-            f"the disk is full: make room in {folder}, or name another folder with EXPLORER_CACHE "
-            "or HF_HOME"
-        )
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return WeightsError(
-            f"nothing can be written to {folder}: name another folder with EXPLORER_CACHE or "
-            "HF_HOME"
-        )
-    return None
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        problem = f"the disk is full: make room in {folder}, or"
+    elif number in (errno.EACCES, errno.EROFS, errno.EPERM):
+        problem = f"nothing can be written to {folder}:"
+    else:
+        return None
+    return WeightsError(f"{problem} name another folder with EXPLORER_CACHE or HF_HOME")

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from explorer.core import WeightsError
-from explorer.hub.network import Progress, no_disk, offline, reachable
+from explorer.hub.network import Progress, no_disk, reachable
 from explorer.hub.pace import Pace, TrickleError
 from explorer.hub.rows import AbsentWeightsError
 from explorer.hub.waiting import awaited
@@ -38,21 +38,14 @@ def release_file(
     A server that changed the file meanwhile (ETag, If-Range) makes it start afresh.
 
     Raises:
-        WeightsError: offline, unreachable, absent, cut off time and again, not a file of weights,
+        WeightsError: unreachable, absent, cut off time and again, not a file of weights,
             or a full disk.
     """
     what = what or target.name
-    if offline():
-        raise AbsentWeightsError(
-            f"{what} is not cached and the network is switched off; fetch it once with "
-            "HF_HUB_OFFLINE unset, or put "
-            f"{url} there by hand: {target}"
-        )
     if not reachable([url]):
         raise AbsentWeightsError(
             f"{what} is not cached and {urlsplit(url).hostname} cannot be reached; connect and try "
-            "again, or put "
-            f"{url} there by hand: {target}"
+            f"again, or put {url} there by hand: {target}"
         )
 
     def fetch(progress: Progress | None) -> Path:
@@ -94,23 +87,17 @@ def _download(
         except TrickleError as error:
             why = f"it trickled in: {error}"
             break
-        except (
-            urllib.error.URLError,
-            http.client.HTTPException,
-            TimeoutError,
-            ConnectionError,
-        ) as error:
+        except (http.client.HTTPException, OSError) as error:
+            if no_disk(error, part):
+                raise
             why = str(getattr(error, "reason", "") or error) or type(error).__name__
         if pause is None:
             break
-        if (
-            _length(part) <= before
-        ):  # a try that brought something on is followed by the next at once
+        if _length(part) <= before:  # a try that brought something on is followed by the next
             time.sleep(pause)
     raise AbsentWeightsError(
         f"{what} could not be downloaded from {urlsplit(url).hostname} ({why}); nothing of it is "
-        "used, and a further "
-        "try resumes it"
+        "used, and a further try resumes it"
     )
 
 
@@ -123,22 +110,16 @@ def _fetch(url: str, part: Path, progress: Progress | None) -> bool:
         headers |= {"Range": f"bytes={start}-", "If-Range": note["validator"]}
     request = urllib.request.Request(url, headers=headers)
     with _OPENER.open(request, timeout=READ_SECONDS) as answer:
-        if start and answer.status == 206:
-            begins = (
-                (answer.headers.get("Content-Range") or "").removeprefix("bytes ").split("-")[0]
-            )
-            if begins != str(start):
-                raise http.client.HTTPException("the server resumed at another place")
-        else:
+        if answer.status != 206:
             start = 0
+        elif not (answer.headers.get("Content-Range") or "").startswith(f"bytes {start}-"):
+            raise http.client.HTTPException("the server resumed at another place")
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length and length.isdigit() else None
         if (total or 0) > LARGEST:
             raise WeightsError(f"{url} announces {total} bytes, far more than any known weights")
-        etag = answer.headers.get("ETag") or ""
-        validator = (
-            etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified")
-        )
+        etag = answer.headers.get("ETag") or "W/"
+        validator = answer.headers.get("Last-Modified") if etag.startswith("W/") else etag
         _note(part).write_text(json.dumps({"url": url, "validator": validator}))
         done, pace = start, Pace()
         with part.open("r+b" if start else "wb") as out:
@@ -164,10 +145,10 @@ def _check(part: Path, what: str, size: int | None, whole: bool) -> None:
     with part.open("rb") as handle:
         head = handle.read(512).lstrip().lower()
     wrong = ""
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")) or not head:
-        wrong = (
-            "the server sent a web page instead of weights" if head else "the server sent nothing"
-        )
+    if not head:
+        wrong = "the server sent nothing"
+    elif head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        wrong = "the server sent a web page instead of weights"
     elif size is not None and _length(part) != size:
         wrong = f"it has {_length(part)} bytes instead of {size}"
     elif not whole and not zipfile.is_zipfile(part):
@@ -184,8 +165,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str):
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
             raise urllib.error.URLError(f"refused a redirect to {urlsplit(newurl).scheme}")
-        redirected = super().redirect_request(req, fp, code, msg, headers, newurl)
-        return redirected
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 _OPENER = urllib.request.build_opener(_SafeRedirects)

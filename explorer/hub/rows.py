@@ -34,18 +34,14 @@ class Checkpoint:
     """One file of weights: whose it is, what it fits, where it lies and how it is read.
 
     ``backbone`` is a registry name or "any"; ``aliases`` are other names of the same backbone.
-        ``stage`` None is the
-    backbone's default, ``channels`` None any width. A published file has ``repo`` (Hub;
-        ``revision`` 40 hex or None
-    while nobody has pinned it) or ``url``; a local one has ``path``. ``sha256`` and ``size``
-        (bytes) are None until
-    somebody measured them. ``options`` are the constructor's arguments. ``statistics`` says which
-        mean and std the
-    guidance image is normalised with: "imagenet", "backbone" (the backbone's own) or "own"
-        (``mean``, ``std``).
+    ``stage`` None is the backbone's default, ``channels`` None any width. A published file has
+    ``repo`` (Hub; ``revision`` 40 hex, or None while nobody has pinned it) or ``url``; a local one
+    has ``path``. ``sha256`` and ``size`` (bytes) are None until somebody measured them. ``options``
+    are the constructor's arguments. ``statistics`` says which mean and std the guidance image is
+    normalised with: "imagenet", "backbone" (the backbone's own) or "own" (``mean``, ``std``).
     ``transform`` names how the file is read (`explorer.hub.states`). ``trained_on`` lists the
-        backbones seen in
-    training. ``built`` is False for a method this program doesn't implement yet; see `mark_built`.
+    backbones seen in training. ``built`` is False for a method this program doesn't implement yet;
+    see `mark_built`.
     """
 
     name: str

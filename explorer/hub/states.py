@@ -25,8 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from explorer.core import UnknownNameError, WeightsError
-from explorer.hub.archives import Archive
-from explorer.hub.pickles import StoredTensor
+from explorer.hub.pickles import Archive, StoredTensor
 from explorer.hub.rows import TRANSFORMS
 
 PICKLED = (".pth", ".pt", ".ckpt", ".bin")

@@ -67,15 +67,9 @@ def awaited(
 
 def _run(key: Hashable, running: _Download, fetch: Callable[[Progress | None], Any]) -> None:
     try:
-        found = fetch(running.progress)
+        outcome, settle = fetch(running.progress), running.future.set_result
     except BaseException as error:
-        _forget(key)
-        running.future.set_exception(error)
-    else:
-        _forget(key)
-        running.future.set_result(found)
-
-
-def _forget(key: Hashable) -> None:
-    with _LOCK:
-        _RUNNING.pop(key, None)
+        outcome, settle = error, running.future.set_exception
+    with _LOCK:  # first, so that whoever asks after a failure tries again
+        del _RUNNING[key]
+    settle(outcome)

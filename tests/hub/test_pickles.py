@@ -25,7 +25,7 @@ from fake_hub import same
 
 from explorer import hub
 from explorer.core import WeightsError
-from explorer.hub.archives import Archive
+from explorer.hub.pickles import Archive
 from explorer.hub.states import read_state
 
 

@@ -12,12 +12,12 @@ from safetensors import safe_open
 
 from explorer import hub, load_upsampler
 from explorer.hub import CHECKPOINTS, lock
-from explorer.hub.published import DIGESTS
 from explorer.probes import load_probe
 from explorer.upsamplers import UPSAMPLERS
 
 FOLDER = Path(os.environ.get("EXPLORER_PUBLISHED", "nowhere"))
 ROWS = {row.name: row for row in CHECKPOINTS}
+DIGESTS = {name: (row.sha256, row.size) for name, row in ROWS.items() if row.sha256}
 JAFAR = "jafar_vit_small_patch14_dinov2.lvd142m"
 PROBES = {"ade20k": 151, "cityscapes": 19, "coco": 27, "voc": 21}
 OUTPUTS = {

@@ -57,10 +57,12 @@ def test_every_published_row_is_complete():
     assert max(Counter(row.name for row in CHECKPOINTS).values()) == 1
     assert Counter(row.method for row in CHECKPOINTS) == {
         "anyup": 2,
-        "jafar": 7,
+        "jafar": 14,
         "featup": 11,
         "loftup": 7,
         "naf": 1,
+        "diveup": 1,
+        "uplift": 2,
         "segmentation": 8,
         "depth": 2,
     }
@@ -78,6 +80,7 @@ def test_every_published_row_is_complete():
         "anyup_paper",
         "jafar_vit_small_patch14_dinov2.lvd142m",
         "naf_release",
+        *(f"jafar_radio_v2.5-{size}" for size in "blh"),
         *(f"jafar_probe_{data}" for data in ("ade20k", "cityscapes", "coco", "voc")),
     }
 
@@ -85,7 +88,11 @@ def test_every_published_row_is_complete():
 def test_jafar_files_follow_their_names_not_the_swapped_links():
     for row in CHECKPOINTS:
         if row.method == "jafar":
-            assert row.url.endswith(f"/{row.backbone}.pth") and row.statistics == "backbone"
+            assert row.url.endswith(f"/{row.backbone}.pth")
+            # RADIO normalises the image itself
+            raw = row.backbone.startswith("radio")
+            assert row.statistics == ("own" if raw else "backbone")
+            assert not raw or (row.mean, row.std) == ((0, 0, 0), (1, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +216,7 @@ def test_the_best_fitting_comes_first(places):
         "jafar_vit_base_patch16_224"
     ]
     assert names("segmentation", dinov2, None, 384)[:1] == ["dinov2_vits14_ade20k_linear"]
-    assert len(names("jafar")) == 9
+    assert len(names("jafar")) == 16
 
 
 def test_an_unknown_name_lists_the_choices(places):

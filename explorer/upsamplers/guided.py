@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.upsamplers import banded
-from explorer.upsamplers.attention import BLOCK_BYTES, AttentionResampler, window_bounds
+from explorer.upsamplers.attention import BLOCK_BYTES, AttentionResampler
 from explorer.upsamplers.base import Upsampler
 from explorer.upsamplers.cost import MethodCost
 from explorer.upsamplers.layers import CrossDecode, RawValueAttention, ResBlock, RoPE, encoder
+from explorer.upsamplers.windows import key_ranges
 
 
 class GuidedAttention(Upsampler):
@@ -94,8 +95,8 @@ class GuidedAttention(Upsampler):
             queries,
             attention.key(keys.permute(0, 2, 3, 1)),
             attention.heads,
-            window_bounds(grid[0], output_size[0], self.half_width(grid[0])),
-            window_bounds(grid[1], output_size[1], self.half_width(grid[1])),
+            key_ranges(grid[0], output_size[0], self.half_width(grid[0])),
+            key_ranges(grid[1], output_size[1], self.half_width(grid[1])),
             self.remark(),
             self.bilinear_heads,
             self.sigma_cells,

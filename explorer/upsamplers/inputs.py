@@ -38,8 +38,10 @@ def check_inputs(image: Tensor, features: Tensor, output_size: tuple[int, ...]) 
 
 def check_finite(what: str, values: Tensor) -> None:
     """Raise ExplorerError if ``values`` (B, C, h, w) hold NaN or infinity; it says how many and
-    where the first one is.
+    where the first one is. While a graph is traced there are no values to look at.
     """
+    if torch.compiler.is_compiling():
+        return
     # One reduction instead of a mask of the whole map: a sum of finite numbers is finite unless
     # it overflows, and then the mask decides.
     if values.detach().sum().isfinite():

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.bibtex import arxiv
-from explorer.upsamplers import banded
 from explorer.upsamplers.base import UPSAMPLERS
-from explorer.upsamplers.guided import GuidedAttention, pool
+from explorer.upsamplers.guided import GuidedAttention
 from explorer.upsamplers.layers import ResBlock, encoder
 
 CHUNK_BYTES = 32 * 2**20  # filter responses held at once by the feature-agnostic layer
@@ -156,10 +155,8 @@ class AnyUp(GuidedAttention):
         self.aggregation = encoder(2 * qk_dim, qk_dim, 3)
         self.window_ratio, self.window_cells = window_ratio, window_cells
 
-    def encode_keys(self, encoded: Tensor, features: Tensor) -> Tensor:
+    def encode_keys(self, seen: Tensor, features: Tensor) -> Tensor:
         """Join the pooled image code with the features' description: (B, d, h, w)."""
-        grid = features.shape[-2:]
-        seen = pool(banded.encode(self.key_encoder, encoded), grid)
         described = self.key_features_encoder(F.normalize(features, dim=1))
         return self.aggregation(torch.cat([seen, described], dim=1))
 

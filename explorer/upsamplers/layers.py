@@ -22,8 +22,7 @@ class ResBlock(nn.Module):
     """GroupNorm-SiLU-conv twice, added to the input; AnyUp's state-dict names (``block.0/2/3/5``,
     ``shortcut``).
 
-    Shape: (B, c_in, H, W) -> (B, c_out, H, W). GroupNorm's statistics cover the whole map, so a
-    block cannot be tiled.
+    Shape: (B, c_in, H, W) -> (B, c_out, H, W). GroupNorm's statistics cover the whole map.
     """
 
     def __init__(self, c_in: int, c_out: int, groups: int = 8):
@@ -97,27 +96,25 @@ class RoPE(nn.Module):
         freqs[1, dim // 2 :] = half
         self.freqs = nn.Parameter(freqs * 2 * math.pi)
 
-    def forward(self, x: Tensor, band: tuple[int, int] | None = None) -> Tensor:
-        """Rotate ``x`` (B, d, H, W) by the angle of each pixel's position.
-
-        ``band`` = (start, height): ``x`` is the rows from ``start`` of a map of that height.
-        """
-        height, width = x.shape[-2:]
-        start, whole = band or (0, height)
-        rows = torch.linspace(0, 1, whole, device=x.device, dtype=x.dtype)[start : start + height]
-        cols = torch.linspace(0, 1, width, device=x.device, dtype=x.dtype)
-        grid = torch.stack(torch.meshgrid(rows, cols, indexing="ij"), dim=-1)  # (H, W, 2)
-        angle = (grid @ self.freqs.to(x.dtype)).permute(2, 0, 1)  # (d, H, W)
+    def forward(self, x: Tensor) -> Tensor:
+        """Rotate ``x`` (B, d, H, W) by the angle of each pixel's position."""
+        angle = self._angles(x, 0, *x.shape[-2:], x.shape[-2]).permute(2, 0, 1)  # (d, H, W)
         first, second = x.chunk(2, dim=1)
-        if torch.is_grad_enabled():
-            return x * angle.cos() + torch.cat([-second, first], dim=1) * angle.sin()
-        half = x.shape[1] // 2
-        out = torch.empty_like(x)
-        for part, other, sign in ((0, second, -1.0), (1, first, 1.0)):
-            span = slice(part * half, (part + 1) * half)
-            torch.mul(x[:, span], angle[span].cos(), out=out[:, span])
-            out[:, span].addcmul_(other, angle[span].sin(), value=sign)
-        return out
+        return x * angle.cos() + torch.cat([-second, first], dim=1) * angle.sin()
+
+    def rotate_rows(self, x: Tensor, start: int, height: int) -> None:
+        """Rotate rows (n, W, d) in place, the first of which is row ``start`` of ``height``."""
+        angle = self._angles(x, start, x.shape[0], x.shape[1], height)
+        first, second = x.chunk(2, dim=-1)
+        turned = torch.cat([second.neg(), first], dim=-1).mul_(angle.sin())
+        x.mul_(angle.cos_()).add_(turned)
+
+    def _angles(self, x: Tensor, start: int, rows: int, width: int, height: int) -> Tensor:
+        """Return the angles (rows, width, d) of some rows of a map."""
+        down = torch.linspace(0, 1, height, device=x.device, dtype=x.dtype)[start : start + rows]
+        across = torch.linspace(0, 1, width, device=x.device, dtype=x.dtype)
+        grid = torch.stack(torch.meshgrid(down, across, indexing="ij"), dim=-1)
+        return grid @ self.freqs.to(x.dtype)
 
 
 class RawValueAttention(nn.Module):

@@ -99,11 +99,10 @@ class AttentionCase:
     def windowed(self):
         """Return (1, C, H', W') as AnyUp does here: only the keys inside each window."""
         from explorer.upsamplers.attention import AttentionResampler
-        from explorer.upsamplers.guided import project_queries
 
         return AttentionResampler(
             self.values,
-            project_queries(self.attention, self.queries),
+            self.attention.query(self.queries.permute(0, 2, 3, 1)),
             self.attention.key(self.keys),
             self.attention.heads,
             self.bounds,

@@ -98,23 +98,19 @@ class RoPE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rotate ``x`` (B, d, H, W) by the angle of each pixel's position."""
-        angle = self._angles(x, 0, *x.shape[-2:], x.shape[-2]).permute(2, 0, 1)  # (d, H, W)
+        angles = self.angles(*x.shape[-2:], x.dtype)
+        angle = (angles[0][:, None] + angles[1]).permute(2, 0, 1)  # (d, H, W)
         first, second = x.chunk(2, dim=1)
         return x * angle.cos() + torch.cat([-second, first], dim=1) * angle.sin()
 
-    def rotate_rows(self, x: Tensor, start: int, height: int) -> None:
-        """Rotate rows (n, W, d) in place, the first of which is row ``start`` of ``height``."""
-        angle = self._angles(x, start, x.shape[0], x.shape[1], height)
-        first, second = x.chunk(2, dim=-1)
-        turned = torch.cat([second.neg(), first], dim=-1).mul_(angle.sin())
-        x.mul_(angle.cos_()).add_(turned)
-
-    def _angles(self, x: Tensor, start: int, rows: int, width: int, height: int) -> Tensor:
-        """Return the angles (rows, width, d) of some rows of a map."""
-        down = torch.linspace(0, 1, height, device=x.device, dtype=x.dtype)[start : start + rows]
-        across = torch.linspace(0, 1, width, device=x.device, dtype=x.dtype)
-        grid = torch.stack(torch.meshgrid(down, across, indexing="ij"), dim=-1)
-        return grid @ self.freqs.to(x.dtype)
+    def angles(self, height: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return each row's share of the angles (H, d) and each column's (W, d)."""
+        freqs = self.freqs.to(dtype)
+        down, across = (
+            torch.linspace(0, 1, size, device=freqs.device, dtype=dtype)[:, None] * freqs[axis]
+            for axis, size in enumerate((height, width))
+        )
+        return down, across
 
 
 class RawValueAttention(nn.Module):

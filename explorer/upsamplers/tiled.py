@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from explorer.room import tile_bytes
 from explorer.upsamplers.layers import RawValueAttention, ResBlock, RoPE
+from explorer.upsamplers.windows import pooling_shares
 
 TILE_BYTES = 2**20  # of one tile; the second-level cache
 CONVOLVED_BYTES = 2**21
@@ -140,9 +141,9 @@ def encode(
     """
     first, *blocks = encoder
     _first(first, image, out)
-    for block in blocks:
-        last = rope if block is blocks[-1] else None
-        _add_branch(block, out, spare, last)
+    for block in blocks[:-1]:
+        _add_branch(block, out, spare)
+    _add_branch(blocks[-1], out, spare, None if rope is None else Rotation(rope, out))
     return out
 
 
@@ -164,19 +165,18 @@ def encode_pooled(
         _add_branch(block, out, spare)
     if spare is None:
         _add_branch(blocks[-1], out, spare)
-        return F.adaptive_avg_pool2d(out.channels_first, size)
+        return _average(out, size)
     *_, last = blocks[-1].branch()
     for _ in _inner(blocks[-1], out, spare):
         pass
-    inner, plain = (F.adaptive_avg_pool2d(m.channels_first, size) for m in (spare, out))
-    return plain + F.conv2d(inner, last.weight)
+    return _average(out, size) + F.conv2d(_average(spare, size), last.weight)
 
 
 def pooled(source: PixelMap, size: tuple[int, int]) -> PixelMap:
     """Return the map averaged to ``size``; one of that size as it is."""
     if source.size == size:
         return source
-    made = F.adaptive_avg_pool2d(source.channels_first, size)
+    made = _average(source, size)
     small = PixelMap(made[0].permute(1, 2, 0).flatten(0, 1).contiguous(), size)
     for tile in small.tiles():
         small.moments.add(tile)
@@ -207,6 +207,18 @@ def decode_queries(
         padded = F.pad(seen, (0, 0, side, side, above, below)).permute(2, 0, 1)[None]
         made = F.conv2d(padded, weight, conv.bias)
         out[rows] = attention.query(made[0].permute(1, 2, 0))
+
+
+def _average(source: PixelMap, size: tuple[int, int]) -> Tensor:
+    """Return the adaptive average pooling of a map: (1, d, h, w)."""
+    x = source.data.unflatten(0, source.size)  # (H, W, d)
+    for axis, (cells, pixels) in enumerate(zip(size, source.size, strict=True)):
+        if pixels % cells == 0:
+            x = x.unflatten(axis, (cells, -1)).mean(dim=axis + 1)
+        else:
+            shares = pooling_shares(cells, pixels).to(x)
+            x = torch.tensordot(shares, x, dims=([1], [axis])).movedim(0, axis)
+    return x.permute(2, 0, 1)[None]
 
 
 def _product(tile: Tensor, weight: Tensor, out: Tensor) -> None:
@@ -279,7 +291,7 @@ def _inner(
 
 
 def _add_branch(
-    block: ResBlock, x: PixelMap, spare: PixelMap | None, rope: RoPE | None = None
+    block: ResBlock, x: PixelMap, spare: PixelMap | None, rotation: Rotation | None = None
 ) -> None:
     """Add a residual block's branch to ``x`` in place, rotate it, and count its moments."""
     *_, last = block.branch()
@@ -291,7 +303,27 @@ def _add_branch(
             part += inner @ weight
         else:
             part.addmm_(inner, weight)
-        if rope is not None:
-            rope.rotate_rows(part.unflatten(0, (-1, x.size[1])), rows.start, x.size[0])
+        if rotation is not None:
+            rotation(part.unflatten(0, (-1, x.size[1])), rows)
         moments.add(part)
     x.moments = moments
+
+
+class Rotation:
+    """`RoPE` on rows of a map (n, W, d), in place, by sums of row and column angles."""
+
+    def __init__(self, rope: RoPE, like: PixelMap):
+        down, across = rope.angles(*like.size, like.data.dtype)
+        self.down, self.across = (down.cos(), down.sin()), (across.cos(), across.sin())
+
+    def __call__(self, x: Tensor, rows: slice) -> None:
+        """Rotate the map's rows ``rows``."""
+        cos_down, sin_down = (part[rows, None] for part in self.down)
+        cos_across, sin_across = self.across
+        cosine = (cos_down * cos_across).addcmul_(sin_down, sin_across, value=-1)
+        sine = (sin_down * cos_across).addcmul_(cos_down, sin_across)
+        half = x.shape[-1] // 2
+        first, second = x[..., :half], x[..., half:]
+        turned = torch.mul(first, sine[..., half:])
+        first.mul_(cosine[..., :half]).addcmul_(second, sine[..., :half], value=-1)
+        second.mul_(cosine[..., half:]).add_(turned)

@@ -50,6 +50,15 @@ def cells_read(cells: int, outputs: int, first: int, last: int, reach: float) ->
     return max(0, math.floor(low - EDGE) + 1), min(cells, math.ceil(high + EDGE))
 
 
+def pooling_shares(cells: int, rows: int) -> Tensor:
+    """Return the (cells, rows) weights of adaptive average pooling along one axis."""
+    cell = torch.arange(cells)
+    first, last = cell * rows // cells, -(-(cell + 1) * rows // cells)
+    row = torch.arange(rows)
+    inside = (row >= first[:, None]) & (row < last[:, None])
+    return inside / inside.sum(dim=1, keepdim=True)
+
+
 @dataclass(frozen=True)
 class Run:
     """Consecutive queries [start, stop) along one axis that share the keys [low, high)."""

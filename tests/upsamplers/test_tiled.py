@@ -1,4 +1,4 @@
-"""The encoders in tiles: the plain modules' result, whatever the sizes, in the memory of few maps."""
+"""The encoders in tiles: the plain modules' results, at any size, in the memory of few maps."""
 
 import pytest
 import torch
@@ -55,9 +55,7 @@ def test_an_image_of_nearly_one_colour(monkeypatch, spread):
     image = 0.95 + spread * torch.rand(1, 3, 60, 40, dtype=torch.float64)
     features = torch.randn(1, 8, 6, 5, dtype=torch.float64)
     _, exact = both_ways(monkeypatch, method, image, features, (60, 40))
-    tiles, plain = both_ways(
-        monkeypatch, method.float(), image.float(), features.float(), (60, 40)
-    )
+    tiles, plain = both_ways(monkeypatch, method.float(), image.float(), features.float(), (60, 40))
     error = (tiles.queries - exact.queries).abs().max()
     assert error < max(1e-5, 2 * (plain.queries - exact.queries).abs().max())
 

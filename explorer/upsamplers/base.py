@@ -182,6 +182,10 @@ class Upsampler(nn.Module):
         guidance = normalise(image.to(compute_dtype(self, image)), self.mean, self.std)
         return self._prepare_image(guidance, size, tuple(grid))
 
+    def image_half_digest(self) -> str:
+        """Return hex digits of all weights and settings that ``prepare_image`` depends on."""
+        raise NotImplementedError
+
     def prepare_features(self, half: ImageHalf, features: Tensor | FeatureMap) -> Resampler:
         """Do the rest: ``prepare_features(prepare_image(image, size, grid), features)`` is what
         ``prepare(image, features, size)`` returns.

@@ -4,6 +4,8 @@ windows.
 
 from __future__ import annotations
 
+import hashlib
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,6 +15,7 @@ from explorer.upsamplers.attention import AttentionResampler
 from explorer.upsamplers.base import ImageHalf, Upsampler
 from explorer.upsamplers.cost import MethodCost
 from explorer.upsamplers.layers import CrossDecode, ResBlock, RoPE, encoder
+from explorer.upsamplers.settings import freeze, settings_digest
 from explorer.upsamplers.windows import key_ranges
 
 
@@ -70,6 +73,19 @@ class GuidedAttention(Upsampler):
         h, w).
         """
         raise NotImplementedError
+
+    def image_half_digest(self) -> str:
+        """Return hex digits of the encoders, of the queries' projection and of the statistics."""
+        decode = self.cross_decode
+        attention = decode.cross_attn
+        modules = (
+            *(self.image_encoder, self.key_encoder, self.query_encoder, self.rope),
+            *(decode.conv2d, attention.norm_q, self.query_norm()),
+        )
+        facts = [type(self).__name__, self.mean, self.std, attention.heads]
+        for module in filter(None, modules):
+            facts += [dict(module.state_dict()), settings_digest(module, {})]
+        return hashlib.sha256(repr(freeze([*facts, attention.projection(0)])).encode()).hexdigest()
 
     def query_norm(self) -> nn.GroupNorm | None:
         """Return the norm of the pooled query code, if the method has one."""

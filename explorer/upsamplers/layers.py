@@ -136,16 +136,17 @@ class RawValueAttention(nn.Module):
 
     def query(self, x: Tensor) -> Tensor:
         """Return scaled queries: (B, ..., d) raw -> (B, ..., d) projected, times (d/heads)^-0.5."""
-        weight, bias = self._projection(0)
+        weight, bias = self.projection(0)
         scale = (x.shape[-1] // self.heads) ** -0.5
         return F.linear(self.norm_q(x), weight * scale, bias * scale)
 
     def key(self, x: Tensor) -> Tensor:
         """Return projected keys: (B, ..., d) -> (B, ..., d)."""
-        weight, bias = self._projection(1)
+        weight, bias = self.projection(1)
         return F.linear(self.norm_k(x), weight, bias)
 
-    def _projection(self, part: int) -> tuple[Tensor, Tensor]:
+    def projection(self, part: int) -> tuple[Tensor, Tensor]:
+        """Return weight and bias that queries (``part`` 0) or keys (1) are projected by."""
         mha = self.attention
         dim = mha.embed_dim
         span = slice(part * dim, (part + 1) * dim)

@@ -27,7 +27,7 @@ from explorer.upsamplers.windows import (
 
 __all__ = ["AttentionResampler", "window_bounds"]
 
-BLOCK_BYTES = 48 * 2**20  # attention weights held at once; larger is not faster on a CPU's caches
+BLOCK_BYTES = 12 * 2**20  # attention weights held at once; a CPU's caches hold no more
 SCORE_BYTES = 256 * 2**20  # scores of one fused call, should a device have no fused kernel
 FUSED_PASSES = 3  # with more channels than this many head widths, blocks are faster
 
@@ -252,8 +252,10 @@ class AttentionResampler(LinearResampler):
         if self.row_prior is not None:
             down = self.row_prior[q_rows[:, :, None], k_rows[:, None, :]]  # (Tr, n, m)
             across = self.col_prior[q_cols[:, :, None], k_cols[:, None, :]]
-            scores = scores + _outer(down[:, None], across)[:, :, None]
-        return scores.softmax(dim=-1).mean(dim=3)
+            scores += _outer(down[:, None], across)[:, :, None]
+        if self._learns(scores):
+            return scores.softmax(dim=-1).mean(dim=3)
+        return torch.softmax(scores, dim=-1, out=scores).mean(dim=3)
 
 
 def _outer(down: Tensor, across: Tensor) -> Tensor:

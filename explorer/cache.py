@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,18 +19,23 @@ T = TypeVar("T")
 
 @dataclass
 class Entry:
-    """A result, its bytes, whose request made it, and when it was last asked for (monotonic)."""
+    """A result, its own bytes, whose request made it, and when it was last asked for (monotonic).
+
+    ``shared``: what it holds together with other results, or None.
+    """
 
     value: Any
     size: int
     owner: str
     used_at: float
+    shared: Any = None
 
 
 class Cache:
     """Least recently used entries leave first; each key is computed once, however many threads ask.
 
-    An entry larger than the whole budget is returned but not kept.
+    An entry larger than the whole budget is returned but not kept. What several entries share
+    (their attribute ``shared``) counts once, as long as one of them is kept.
 
     Args:
         budget_bytes: what all entries together may hold.
@@ -42,6 +47,7 @@ class Cache:
         self.budget, self.share = budget_bytes, share
         self.used = 0
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        self._users: Counter[int] = Counter()  # entries that hold a shared object, by its id
         self._lock = threading.Lock()
         self._making: dict[Hashable, threading.Lock] = {}
 
@@ -74,6 +80,7 @@ class Cache:
         """Forget everything."""
         with self._lock:
             self._entries.clear()
+            self._users.clear()
             self.used = 0
 
     def expire(self, seconds: float) -> int:
@@ -104,26 +111,40 @@ class Cache:
             return found
 
     def _keep(self, key: Hashable, value: Any) -> None:
-        size, owner = size_of(value), current().visitor
-        if size > self.budget:
+        shared, owner = getattr(value, "shared", None), current().visitor
+        entry = Entry(value, size_of(value), owner, time.monotonic(), shared)
+        if _bytes([entry]) > self.budget:
             return
         with self._lock:
-            self._entries[key] = Entry(value, size, owner, time.monotonic())
-            self.used += size
+            self._entries[key] = entry
+            self.used += entry.size
+            if shared is not None:
+                self._users[id(shared)] += 1
+                self.used += size_of(shared) if self._users[id(shared)] == 1 else 0
             while self.used > self.budget:
                 self._drop(next(iter(self._entries)))
             if not owner or self.share >= 1:
                 return
             own = [k for k, entry in self._entries.items() if entry.owner == owner]
-            held = sum(self._entries[k].size for k in own)
-            for old in own[:-1]:  # what was asked for just now stays
-                if held <= self.share * self.budget:
+            while len(own) > 1:  # what was asked for just now stays
+                if _bytes([self._entries[k] for k in own]) <= self.share * self.budget:
                     break
-                held -= self._entries[old].size
-                self._drop(old)
+                self._drop(own.pop(0))
 
     def _drop(self, key: Hashable) -> None:
-        self.used -= self._entries.pop(key).size
+        entry = self._entries.pop(key)
+        self.used -= entry.size
+        if entry.shared is not None:
+            self._users[id(entry.shared)] -= 1
+            if not self._users[id(entry.shared)]:
+                del self._users[id(entry.shared)]
+                self.used -= size_of(entry.shared)
+
+
+def _bytes(entries: list[Entry]) -> int:
+    """Return what entries hold, each shared object counted once."""
+    shared = {id(e.shared): size_of(e.shared) for e in entries if e.shared is not None}
+    return sum(entry.size for entry in entries) + sum(shared.values())
 
 
 def size_of(value: Any) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from explorer.upsamplers import UPSAMPLERS, Upsampler
-from explorer.upsamplers.banded import LARGE_MAP
+from explorer.upsamplers.tiled import STORED_BYTES
 
 Size = tuple[int, int]
 
@@ -41,8 +41,8 @@ def upsampling_bytes(
     pixels = max(output[0] * output[1], kind.native_factor**2 * grid[0] * grid[1])
     cells = FLOAT * channels * grid[0] * grid[1]
     per_pixel = kind.cost.output_pixel
-    if kind.cost.banded_pixel is not None and pixels * ENCODED_PIXEL > LARGE_MAP:
-        per_pixel = kind.cost.banded_pixel
+    if kind.cost.large_pixel is not None and pixels * ENCODED_PIXEL > STORED_BYTES:
+        per_pixel = kind.cost.large_pixel
     return pixels * per_pixel + 4 * cells + SPARE
 
 

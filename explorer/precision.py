@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from explorer.core import ExplorerError, FeatureMap
-from explorer.upsamplers import Resampler, Upsampler
+from explorer.upsamplers import ImageHalf, Resampler, Upsampler
 
 EXACT, HALF = "float32", "bfloat16"
 
@@ -43,6 +43,35 @@ def prepare(
         return method.prepare(image, features, output_size)
     with torch.autocast(image.device.type, dtype=torch.bfloat16):
         made = method.prepare(image, features, output_size)
+    return _in_float32(made)
+
+
+def prepare_image(
+    method: Upsampler,
+    image: Tensor,
+    output_size: tuple[int, int],
+    grid: tuple[int, int],
+    encoders: str = EXACT,
+) -> ImageHalf:
+    """Return ``method.prepare_image(...)``, in half precision as ``prepare`` would."""
+    if checked(encoders) == EXACT or not method.half_precision:
+        return method.prepare_image(image, output_size, grid)
+    with torch.autocast(image.device.type, dtype=torch.bfloat16):
+        half = method.prepare_image(image, output_size, grid)
+    return ImageHalf(half.queries.float(), half.seen.float())
+
+
+def prepare_features(
+    method: Upsampler, half: ImageHalf, features: FeatureMap, encoders: str = EXACT
+) -> Resampler:
+    """Return ``method.prepare_features(...)``, in half precision as ``prepare`` would."""
+    if checked(encoders) == EXACT or not method.half_precision:
+        return method.prepare_features(half, features)
+    with torch.autocast(half.queries.device.type, dtype=torch.bfloat16):
+        return _in_float32(method.prepare_features(half, features))
+
+
+def _in_float32(made: Resampler) -> Resampler:
     for name, value in vars(made).items():
         if isinstance(value, Tensor) and value.dtype == torch.bfloat16:
             setattr(made, name, value.float())

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from explorer.image import fit_size, resize
 from explorer.loading import load_upsampler
 from explorer.options import Options
 from explorer.probes import Probe
-from explorer.upsamplers import Resampler, Upsampler
+from explorer.upsamplers import ImageHalf, Resampler, Upsampler
 from explorer.upsamplers.streaming import row_bands
 from explorer.visit import check_between_layers, check_time
 
@@ -38,15 +39,20 @@ TINY = 1e-12  # a feature shorter than this has no direction
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A resampler, the upsampler it came from and the seconds ``prepare`` took."""
+    """A resampler, the upsampler it came from and the seconds ``prepare`` took.
+
+    ``shared``: the image half, which resamplers of other features on the same photo hold, too.
+    """
 
     resampler: Resampler
     upsampler: Upsampler
     seconds: float
+    shared: ImageHalf | None = None
 
     def nbytes(self) -> int:
-        """Return what the cache must count."""
-        return self.resampler.nbytes()
+        """Return what the cache must count beside ``shared``."""
+        queries = 0 if self.shared is None else self.shared.queries.nbytes
+        return self.resampler.nbytes() - queries
 
 
 class Session:
@@ -76,6 +82,8 @@ class Session:
         self.limits, self.encoders = limits, precision.checked(encoders)
         self.models = Cache(MODEL_BUDGET)
         self.results = Cache(budget_bytes, share)
+        self._halves: WeakValueDictionary[Hashable, ImageHalf] = WeakValueDictionary()
+        self._gate = Cache(0)  # keeps nothing; lets one thread at a time make a half
 
     def backbone(self, name: str) -> Backbone:
         """Return the backbone "name" or "name:stage"."""
@@ -179,14 +187,36 @@ class Session:
             needed = costs.upsampling_bytes(method, features.data.shape[1], features.grid, size)
 
             def prepare() -> Prepared:
-                start = time.perf_counter()
-                made = precision.prepare(method, image, features, size, self.encoders)
+                start, half = time.perf_counter(), None
+                if method.has_image_half:
+                    half = self._image_half(options, method, image, features.grid)
+                    made = precision.prepare_features(method, half, features, self.encoders)
+                else:
+                    made = precision.prepare(method, image, features, size, self.encoders)
                 wait_for(self.device)
-                return Prepared(made, method, time.perf_counter() - start)
+                return Prepared(made, method, time.perf_counter() - start, half)
 
             return self._work(prepare, needed, f"{method.title} at {size[0]}x{size[1]}")
 
         return self.results.get(("resampler", *self.key(options, backbone, upsampler)), make)
+
+    def _image_half(
+        self, options: Options, method: Upsampler, image: Tensor, grid: tuple[int, int]
+    ) -> ImageHalf:
+        """Return the image half for a photo and a grid, whoever's features it is for; it lives as
+        long as a kept resampler uses it.
+        """
+        size = options.output
+        key = (options.photo.digest, method.image_half_digest(), size, grid, self.encoders)
+
+        def find_or_make() -> ImageHalf:
+            half = self._halves.get(key)
+            if half is None:
+                half = precision.prepare_image(method, image, size, grid, self.encoders)
+                self._halves[key] = half
+            return half
+
+        return self._gate.get(key, find_or_make)
 
     def projected(
         self,

@@ -7,12 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.bibtex import arxiv
-from explorer.upsamplers import banded
 from explorer.upsamplers.base import UPSAMPLERS
-from explorer.upsamplers.guided import GuidedAttention, pool
+from explorer.upsamplers.guided import GuidedAttention
 from explorer.upsamplers.layers import ResBlock, encoder
 
-CHUNK_BYTES = 32 * 2**20  # filter responses held at once by the feature-agnostic layer
+CHUNK_BYTES = 4 * 2**20  # filter responses held at once by the feature-agnostic layer
 
 
 class FeatureAgnostic(nn.Module):
@@ -21,8 +20,8 @@ class FeatureAgnostic(nn.Module):
     Every channel meets every filter (zero padding, divided by the taps that lie inside the map).
     ``reading="paper"``: softmax over the filters, mean over the channels; channel order does not
     matter. ``reading="released"``: the (C, M) responses, flattened channel-major, are read as (M,
-    C) before softmax and mean, as the published weights expect. Responses are streamed: C times M
-    of them never exist together.
+    C) before softmax and mean, as the published weights expect. Cells are taken a few at a time:
+    their C times M responses never exist together.
     """
 
     def __init__(self, filters: int, kernel_size: int = 5, reading: str = "released"):
@@ -35,58 +34,36 @@ class FeatureAgnostic(nn.Module):
 
     def responses(self, x: Tensor, start: int, stop: int) -> Tensor:
         """Return the responses of channels [start, stop): (B, stop - start, M, h, w)."""
-        batch, _, height, width = x.shape
-        size = self.basis.shape[-1]
-        part = x[:, start:stop].reshape(-1, 1, height, width)
-        found = F.conv2d(part, self.basis, padding=size // 2)
-        taps = F.conv2d(
-            x.new_ones(1, 1, height, width), x.new_ones(1, 1, size, size), padding=size // 2
-        )
-        return (found / taps).view(batch, stop - start, -1, height, width)
+        patches, taps = self._patches(x[:, start:stop])
+        return (self.basis.flatten(1) @ patches / taps).unflatten(-1, x.shape[2:])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the description (B, M, h, w), non-negative and summing to one over M."""
-        return self._paper(x) if self.reading == "paper" else self._released(x)
+        basis, (patches, taps) = self.basis.flatten(1), self._patches(x)
+        step = max(1, CHUNK_BYTES // (x.shape[1] * len(basis) * x.element_size()))
+        whole = []
+        for one in patches:
+            cells = zip(one.split(step, dim=2), taps.split(step), strict=True)
+            parts = [self._describe(basis @ seen / count) for seen, count in cells]
+            whole.append(torch.cat(parts, dim=1))
+        return torch.stack(whole).unflatten(2, x.shape[2:])
 
-    def _paper(self, x: Tensor) -> Tensor:
-        channels, filters = x.shape[1], self.basis.shape[0]
-        step = self._step(x, filters)
-        total = sum(
-            self.responses(x, c, min(c + step, channels)).softmax(dim=2).sum(dim=1)
-            for c in range(0, channels, step)
-        )
-        return total / channels
+    def _describe(self, found: Tensor) -> Tensor:
+        """Return (M, n) of the responses (C, M, n) at some cells."""
+        # Cells stay last: the description differs so little from cell to cell that another order
+        # of summing it than the published code's shows in the features.
+        if self.reading == "paper":
+            return found.softmax(dim=1).mean(dim=0)
+        channels, filters, cells = found.shape
+        return found.view(filters, channels, cells).softmax(dim=0).mean(dim=1)
 
-    def _released(self, x: Tensor) -> Tensor:
-        """Stream over rows of the (M, C) reading twice: the softmax's normaliser, then its
-        values.
-        """
-        channels, filters = x.shape[1], self.basis.shape[0]
-        step = self._step(x, channels)
-        spans = [(i, min(i + step, filters)) for i in range(0, filters, step)]
-        if len(spans) == 1:
-            return self._mixed(x, 0, filters).softmax(dim=1).mean(dim=2)
-        norm = None
-        for first, last in spans:
-            part = self._mixed(x, first, last).logsumexp(dim=1)
-            norm = part if norm is None else torch.logaddexp(norm, part)
-        parts = [(self._mixed(x, a, b) - norm[:, None]).exp().mean(dim=2) for a, b in spans]
-        return torch.cat(parts, dim=1)
-
-    def _mixed(self, x: Tensor, first: int, last: int) -> Tensor:
-        """Return rows [first, last) of the responses read as (M, C): (B, last - first, C, h, w)."""
-        channels, filters = x.shape[1], self.basis.shape[0]
-        start, stop = first * channels, last * channels  # in the flattened order
-        c0, c1 = start // filters, -(-stop // filters)
-        flat = self.responses(x, c0, c1).flatten(1, 2)[
-            :, start - c0 * filters : stop - c0 * filters
-        ]
-        return flat.unflatten(1, (last - first, channels))
-
-    def _step(self, x: Tensor, row: int) -> int:
-        """Return how many rows of ``row`` responses per cell fit the chunk size."""
-        cells = x.shape[0] * x.shape[2] * x.shape[3]
-        return max(1, CHUNK_BYTES // (row * cells * x.element_size()))
+    def _patches(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what every filter sees (B, C, k k, h w), and how many taps are inside (h w,)."""
+        size = self.basis.shape[-1]
+        ones = x.new_ones(1, 1, *x.shape[2:])
+        taps = F.conv2d(ones, x.new_ones(1, 1, size, size), padding=size // 2)
+        patches = F.unfold(x.flatten(0, 1)[:, None], size, padding=size // 2)
+        return patches.unflatten(0, x.shape[:2]), taps.flatten()
 
 
 @UPSAMPLERS.register("anyup")
@@ -156,10 +133,8 @@ class AnyUp(GuidedAttention):
         self.aggregation = encoder(2 * qk_dim, qk_dim, 3)
         self.window_ratio, self.window_cells = window_ratio, window_cells
 
-    def encode_keys(self, encoded: Tensor, features: Tensor) -> Tensor:
+    def encode_keys(self, seen: Tensor, features: Tensor) -> Tensor:
         """Join the pooled image code with the features' description: (B, d, h, w)."""
-        grid = features.shape[-2:]
-        seen = pool(banded.encode(self.key_encoder, encoded), grid)
         described = self.key_features_encoder(F.normalize(features, dim=1))
         return self.aggregation(torch.cat([seen, described], dim=1))
 

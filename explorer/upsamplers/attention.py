@@ -4,10 +4,8 @@ global attention.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,24 +15,21 @@ from explorer.core import Attention, Window
 from explorer.room import tile_bytes
 from explorer.upsamplers.interpolation import SeparableResampler
 from explorer.upsamplers.resampler import LinearResampler, Rows
+from explorer.upsamplers.windows import (
+    Bounds,
+    batches,
+    indices,
+    key_ranges,
+    runs,
+    tiles,
+    window_bounds,
+)
 
-BLOCK_BYTES = 48 * 2**20  # attention weights held at once; larger is not faster on a CPU's caches
+__all__ = ["AttentionResampler", "window_bounds"]
+
+BLOCK_BYTES = 12 * 2**20  # attention weights held at once; a CPU's caches hold no more
 SCORE_BYTES = 256 * 2**20  # scores of one fused call, should a device have no fused kernel
 FUSED_PASSES = 3  # with more channels than this many head widths, blocks are faster
-
-
-def window_bounds(cells: int, outputs: int, ratio: float) -> Tensor:
-    """Return the half-open key range [lo, hi) of every query along one axis, (outputs, 2) int64.
-
-    ``ratio`` is AnyUp's half-width as a share of the axis; 0 or less means every cell. The
-    arithmetic is float32, as in the released code: float64 gives other bounds at a few positions.
-    """
-    if ratio <= 0:
-        return torch.tensor([[0, cells]]).expand(outputs, 2).clone()
-    centre = (torch.arange(outputs, dtype=torch.float32) + 0.5) / outputs
-    low = torch.floor((centre - ratio).clamp(0, 1) * cells).long()
-    high = torch.ceil((centre + ratio).clamp(0, 1) * cells).long()
-    return torch.stack([low, torch.maximum(high, low + 1)], dim=1)
 
 
 def gaussian_prior(cells: int, outputs: int, sigma: float) -> Tensor:
@@ -46,49 +41,6 @@ def gaussian_prior(cells: int, outputs: int, sigma: float) -> Tensor:
     return -distance.square() / (2 * sigma**2)
 
 
-@dataclass(frozen=True)
-class Run:
-    """Consecutive queries [start, stop) along one axis that share the keys [low, high)."""
-
-    start: int
-    stop: int
-    low: int
-    high: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(queries, keys)."""
-        return self.stop - self.start, self.high - self.low
-
-
-def runs(bounds: Tensor, start: int = 0, stop: int | None = None) -> list[Run]:
-    """Group the queries [start, stop) of ``bounds`` (outputs, 2) into runs."""
-    stop = len(bounds) if stop is None else stop
-    found: list[Run] = []
-    for index, (low, high) in enumerate(bounds[start:stop].tolist(), start):
-        if found and (found[-1].low, found[-1].high) == (low, high):
-            found[-1] = Run(found[-1].start, index + 1, low, high)
-        else:
-            found.append(Run(index, index + 1, low, high))
-    return found
-
-
-def split(run: Run, size: int) -> Iterator[Run]:
-    """Cut a run into runs of at most ``size`` queries."""
-    for start in range(run.start, run.stop, size):
-        yield Run(start, min(start + size, run.stop), run.low, run.high)
-
-
-def by_shape(items: list[Run]) -> list[list[Run]]:
-    """Collect runs with equal numbers of queries and keys, so that they can be computed as one
-    batch.
-    """
-    groups: dict[tuple[int, int], list[Run]] = defaultdict(list)
-    for item in items:
-        groups[item.shape].append(item)
-    return list(groups.values())
-
-
 class AttentionResampler(LinearResampler):
     """Head-averaged attention of every output pixel on the raw cells inside its window.
 
@@ -97,7 +49,7 @@ class AttentionResampler(LinearResampler):
         queries: (B, H', W', d) projected and scaled.
         keys: (B, h, w, d) projected.
         heads: number of heads; d is split evenly.
-        row_bounds: (H', 2) key rows of each output row; ``col_bounds`` (W', 2) likewise.
+        row_bounds: the key rows (lo, hi) of each output row; ``col_bounds`` likewise.
         remark: what captions must mention.
         bilinear_heads: further heads whose weights are bilinear interpolation's.
         sigma_cells: standard deviation, in cells, of a Gaussian around every query's place by which
@@ -112,8 +64,8 @@ class AttentionResampler(LinearResampler):
         queries: Tensor,
         keys: Tensor,
         heads: int,
-        row_bounds: Tensor,
-        col_bounds: Tensor,
+        row_bounds: Bounds,
+        col_bounds: Bounds,
         remark: str = "",
         bilinear_heads: int = 0,
         sigma_cells: float = 0.0,
@@ -159,10 +111,10 @@ class AttentionResampler(LinearResampler):
         out = values.new_zeros(batch, stop - start, self.output_size[1], channels)
         for q_rows, q_cols, k_rows, k_cols in self._blocks(start, stop):
             weights = self._weights(q_rows, q_cols, k_rows, k_cols)  # (B, Tr, Tc, Q, K)
-            picked = _tiles(cells, k_rows, k_cols)  # (B, Tr, Tc, keys, channels)
+            picked = tiles(cells, k_rows, k_cols)  # (B, Tr, Tc, keys, channels)
             mixed = weights @ picked
-            tiles = mixed.unflatten(3, (q_rows.shape[1], q_cols.shape[1]))
-            out[:, (q_rows - start)[:, None, :, None], q_cols[None, :, None, :]] = tiles.to(out)
+            part = mixed.unflatten(3, (q_rows.shape[1], q_cols.shape[1]))
+            out[:, (q_rows - start)[:, None, :, None], q_cols[None, :, None, :]] = part.to(out)
         return out.permute(0, 3, 1, 2)
 
     def with_window(self, ratio: float, remark: str) -> AttentionResampler:
@@ -173,7 +125,7 @@ class AttentionResampler(LinearResampler):
         """
         other = copy(self)
         other.row_bounds, other.col_bounds = (
-            window_bounds(cells, size, ratio)
+            key_ranges(cells, size, ratio)
             for cells, size in zip(self.grid, self.output_size, strict=True)
         )
         other.remark = remark
@@ -183,7 +135,7 @@ class AttentionResampler(LinearResampler):
     def is_global(self) -> bool:
         """Whether every output pixel sees every cell."""
         return all(
-            bool((bounds == torch.tensor([0, cells])).all())
+            set(bounds) == {(0, cells)}
             for bounds, cells in zip((self.row_bounds, self.col_bounds), self.grid, strict=True)
         )
 
@@ -192,8 +144,7 @@ class AttentionResampler(LinearResampler):
         window, which takes in what bilinear heads read. Those come last.
         """
         self.check_query(row, col, batch)
-        r0, r1 = self.row_bounds[row].tolist()
-        c0, c1 = self.col_bounds[col].tolist()
+        (r0, r1), (c0, c1) = self.row_bounds[row], self.col_bounds[col]
         window = Window(r0, r1, c0, c1)
         query = self.queries[batch, row, col].unflatten(0, (self.heads, -1))  # (heads, d/heads)
         keys = self.keys[batch, r0:r1, c0:c1].unflatten(-1, (self.heads, -1))
@@ -206,13 +157,8 @@ class AttentionResampler(LinearResampler):
         if self.bilinear is not None:
             stencil = self.bilinear.stencil(row, col)
             heads = torch.cat([heads, stencil.expand(self.bilinear_heads, -1, -1)])
-            (r0, r1), (c0, c1) = (_span(stencil.sum(dim=1 - axis)) for axis in (0, 1))
-            window = Window(
-                min(window.row0, r0),
-                max(window.row1, r1),
-                min(window.col0, c0),
-                max(window.col1, c1),
-            )
+            (b0, b1), (d0, d1) = self.bilinear.touched(row, col)
+            window = Window(min(r0, b0), max(r1, b1), min(c0, d0), max(c1, d1))
         return Attention(heads.mean(dim=0), heads, window, (row, col))
 
     def sample(self, rows: Tensor, cols: Tensor) -> Tensor:
@@ -245,7 +191,7 @@ class AttentionResampler(LinearResampler):
             (self.row_bounds, rows, self.grid[0]),
             (self.col_bounds, cols, self.grid[1]),
         ):
-            low, high = bounds.to(places.device)[places].unbind(dim=1)
+            low, high = torch.tensor(bounds, device=places.device)[places].unbind(dim=1)
             index = torch.arange(cells, device=places.device)
             spans.append((index >= low[:, None]) & (index < high[:, None]))
         return (spans[0][:, :, None] & spans[1][:, None, :]).flatten(1)
@@ -279,10 +225,8 @@ class AttentionResampler(LinearResampler):
                 F.scaled_dot_product_attention(query, keys, part, prior, scale=1.0).mean(dim=1)
                 for part in parts
             ]
-            tiles = torch.cat(mixed, dim=2)[..., :channels]
-            out[:, first - start : first - start + rows.shape[1]] = tiles.unflatten(
-                1, rows.shape[1:3]
-            )
+            made = torch.cat(mixed, dim=2)[..., :channels].unflatten(1, rows.shape[1:3])
+            out[:, first - start : first - start + rows.shape[1]] = made
         return out.permute(0, 3, 1, 2)
 
     def _blocks(self, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
@@ -291,58 +235,30 @@ class AttentionResampler(LinearResampler):
         """
         device = self.values.device
         batch = self.values.shape[0]
-        row_runs = runs(self.row_bounds, start, stop)
-        col_groups = by_shape(runs(self.col_bounds))
-        widest = max(run.shape[1] for group in col_groups for run in group)
-        for row_group in by_shape(row_runs):
-            keys_high = row_group[0].shape[1]
-            row_cost = batch * self.output_size[1] * keys_high * widest * self.heads * 4
-            size = max(1, tile_bytes(BLOCK_BYTES) // row_cost)
-            pieces = [piece for run in row_group for piece in split(run, size)]
-            for equal in by_shape(pieces):
-                at_once = max(1, size // equal[0].shape[0])
-                for first in range(0, len(equal), at_once):
-                    part = equal[first : first + at_once]
-                    q_rows, k_rows = _indices(part, device)
-                    for cols in col_groups:
-                        q_cols, k_cols = _indices(cols, device)
-                        yield q_rows, q_cols, k_rows, k_cols
+        row_runs, col_runs = runs(self.row_bounds, start, stop), runs(self.col_bounds)
+        high, wide = (max(run.shape[1] for run in axis) for axis in (row_runs, col_runs))
+        row_cost = batch * self.output_size[1] * high * wide * self.heads * 4
+        size = max(1, tile_bytes(BLOCK_BYTES) // row_cost)
+        for rows, cols in batches(row_runs, col_runs, size):
+            q_rows, k_rows = indices(rows, device)
+            q_cols, k_cols = indices(cols, device)
+            yield q_rows, q_cols, k_rows, k_cols
 
     def _weights(self, q_rows: Tensor, q_cols: Tensor, k_rows: Tensor, k_cols: Tensor) -> Tensor:
         """Return head-mean weights (B, Tr, Tc, queries, keys) of a batch of tiles."""
-        query = _tiles(self.queries, q_rows, q_cols).unflatten(-1, (self.heads, -1)).transpose(3, 4)
-        key = _tiles(self.keys, k_rows, k_cols).unflatten(-1, (self.heads, -1)).transpose(3, 4)
+        query = tiles(self.queries, q_rows, q_cols).unflatten(-1, (self.heads, -1)).transpose(3, 4)
+        key = tiles(self.keys, k_rows, k_cols).unflatten(-1, (self.heads, -1)).transpose(3, 4)
         scores = query @ key.transpose(-1, -2)
         if self.row_prior is not None:
             down = self.row_prior[q_rows[:, :, None], k_rows[:, None, :]]  # (Tr, n, m)
             across = self.col_prior[q_cols[:, :, None], k_cols[:, None, :]]
-            scores = scores + _outer(down[:, None], across)[:, :, None]
-        return scores.softmax(dim=-1).mean(dim=3)
+            scores += _outer(down[:, None], across)[:, :, None]
+        if self._learns(scores):
+            return scores.softmax(dim=-1).mean(dim=3)
+        return torch.softmax(scores, dim=-1, out=scores).mean(dim=3)
 
 
 def _outer(down: Tensor, across: Tensor) -> Tensor:
     """Add what two axes (..., n, h) and (..., m, w) say of queries and keys: (..., n m, h w)."""
     both = down[..., :, None, :, None] + across[..., None, :, None, :]
     return both.flatten(-2).flatten(-3, -2)
-
-
-def _span(weights: Tensor) -> tuple[int, int]:
-    """Return the half-open range in which weights (n,) are not zero."""
-    seen = weights.nonzero()[:, 0]
-    return int(seen.min()), int(seen.max()) + 1
-
-
-def _indices(group: list[Run], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return (T, queries) and (T, keys) indices of runs with equal shapes."""
-    queries, keys = group[0].shape
-    start = torch.tensor([[run.start] for run in group], device=device)
-    low = torch.tensor([[run.low] for run in group], device=device)
-    return start + torch.arange(queries, device=device), low + torch.arange(keys, device=device)
-
-
-def _tiles(grid: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-    """Pick tiles of a (B, H, W, d) map: (B, Tr, Tc, rows * cols, d)."""
-    # Two index_selects, because indexing with two tensors at once has a slow backward pass.
-    picked = grid.index_select(1, rows.flatten()).index_select(2, cols.flatten())
-    picked = picked.unflatten(2, cols.shape).unflatten(1, rows.shape)  # (B, Tr, n, Tc, m, d)
-    return picked.transpose(2, 3).flatten(3, 4)

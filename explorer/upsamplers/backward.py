@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from explorer.upsamplers.windows import cells_read
+
 
 @dataclass(frozen=True, eq=False)
 class Patch:
@@ -35,16 +37,21 @@ class Patch:
 
 
 def through_maps(patch: Patch, row_map: Tensor, col_map: Tensor) -> Patch:
-    """Carry a patch back through a separable map given as (outputs, inputs) matrices per axis."""
-    rows = torch.arange(*patch.rows, device=patch.weights.device)
-    cols = torch.arange(*patch.cols, device=patch.weights.device)
-    return _through(patch.weights, row_map[rows], col_map[cols])
+    """Carry a patch back through a bilinear map, antialiased or not, given as (outputs, inputs)
+    matrices per axis.
+    """
+    spans = []
+    for matrix, (first, stop) in ((row_map, patch.rows), (col_map, patch.cols)):
+        outputs, cells = matrix.shape
+        spans.append(cells_read(cells, outputs, first, stop - 1, max(1.0, cells / outputs)))
+    used = [m[slice(*s)] for m, s in ((row_map, patch.rows), (col_map, patch.cols))]
+    return _through(patch.weights, *used, *spans)
 
 
 def through_filter(
     patch: Patch, kernel: Tensor, radius: int, row_map: Tensor, col_map: Tensor
 ) -> Patch:
-    """Carry a patch back through per-pixel kernels on a reflect-padded, separably enlarged map.
+    """Carry a patch back through per-pixel kernels on a reflect-padded, bicubically enlarged map.
 
     Args:
         patch: on the filter's output.
@@ -57,24 +64,28 @@ def through_filter(
     shares = (kernel * patch.weights).reshape(1, kernel.shape[0], rows * cols)
     side = 2 * radius + 1
     spread = F.fold(shares, (rows + 2 * radius, cols + 2 * radius), side)[0, 0]
-    row_index = _reflected(patch.top, rows, radius, row_map.shape[0], kernel.device)
-    col_index = _reflected(patch.left, cols, radius, col_map.shape[0], kernel.device)
-    return _through(spread, row_map[row_index], col_map[col_index])
+    used, spans = [], []
+    for start, count, matrix in ((patch.top, rows, row_map), (patch.left, cols, col_map)):
+        outputs, cells = matrix.shape
+        index = _reflected(start, count, radius, outputs)
+        used.append(matrix[torch.tensor(index, device=matrix.device)])
+        spans.append(cells_read(cells, outputs, min(index), max(index), 2.0))
+    return _through(spread, *used, *spans)
 
 
-def _reflected(start: int, count: int, radius: int, size: int, device: torch.device) -> Tensor:
+def _reflected(start: int, count: int, radius: int, size: int) -> list[int]:
     """Return which rows of a map [start - radius, start + count + radius) are, when reflected."""
-    index = torch.arange(start - radius, start + count + radius, device=device).abs()
-    return torch.where(index < size, index, 2 * (size - 1) - index)
+    index = map(abs, range(start - radius, start + count + radius))
+    return [i if i < size else 2 * (size - 1) - i for i in index]
 
 
-def _through(weights: Tensor, row_map: Tensor, col_map: Tensor) -> Patch:
-    """Apply both transposed maps, (n, inputs) and (m, inputs), on the inputs that they touch."""
-    top, bottom = _touched(row_map)
-    left, right = _touched(col_map)
+def _through(
+    weights: Tensor,
+    row_map: Tensor,
+    col_map: Tensor,
+    rows: tuple[int, int],
+    cols: tuple[int, int],
+) -> Patch:
+    """Apply both transposed maps, (n, inputs) and (m, inputs), on the inputs that they read."""
+    (top, bottom), (left, right) = rows, cols
     return Patch(row_map[:, top:bottom].T @ weights @ col_map[:, left:right], top, left)
-
-
-def _touched(matrix: Tensor) -> tuple[int, int]:
-    used = (matrix != 0).any(dim=0).nonzero()
-    return int(used[0]), int(used[-1]) + 1

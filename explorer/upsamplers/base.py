@@ -5,6 +5,7 @@ pixels.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from explorer.core import FeatureMap, Registry, SizeError
 from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
 from explorer.upsamplers.casting import cast
 from explorer.upsamplers.cost import MethodCost
-from explorer.upsamplers.inputs import check_inputs, compute_dtype
+from explorer.upsamplers.inputs import check_features, check_image, check_inputs, compute_dtype
 from explorer.upsamplers.resampler import (
     LinearResampler,
     Resampler,
@@ -33,6 +34,7 @@ from explorer.upsamplers.settings import (
 
 __all__ = [
     "UPSAMPLERS",
+    "ImageHalf",
     "LinearResampler",
     "Resampler",
     "Rows",
@@ -42,6 +44,22 @@ __all__ = [
 ]
 
 UPSAMPLERS: Registry[Upsampler] = Registry("upsampler")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageHalf:
+    """What ``prepare`` computes of an image alone.
+
+    ``queries``: (B, H', W', d), projected and scaled; ``seen``: the image's code at the cells, (B,
+    d, h, w), which keys are made of.
+    """
+
+    queries: Tensor
+    seen: Tensor
+
+    def nbytes(self) -> int:
+        """Return what a cache must count."""
+        return self.queries.nbytes + self.seen.nbytes
 
 
 class Upsampler(nn.Module):
@@ -74,6 +92,7 @@ class Upsampler(nn.Module):
     uses_image: ClassVar[bool] = True  # whether the image has a say
     image_gradients: ClassVar[bool] = True  # whether gradients reach an image that has a say
     batch_independent: ClassVar[bool] = True  # whether a photo's result is the same in any batch
+    has_image_half: ClassVar[bool] = False  # whether ``prepare`` has a part without features
     has_attention: ClassVar[bool] = False  # whether its resamplers answer ``attention``
     adjustable_window: ClassVar[bool] = False  # ... and offer ``with_window``
     single_stencil: ClassVar[bool] = True  # whether a linear map treats every channel alike
@@ -145,14 +164,48 @@ class Upsampler(nn.Module):
         values = features.data if isinstance(features, FeatureMap) else features
         size = tuple(image.shape[-2:] if output_size is None else map(int, output_size))
         check_inputs(image, values, size)
-        self._check_grid(*values.shape[-2:])
+        self._check_features(values)
         computed = compute_dtype(self, values)
         guidance = normalise(image.to(computed), self.mean, self.std)
         return cast(self._prepare(guidance, values.to(computed), size), values, computed)
 
-    def _check_grid(self, height: int, width: int) -> None:
-        """Raise SizeError for a coarse grid with fewer than ``min_grid`` cells along a side."""
-        least = self.min_grid
+    def prepare_image(
+        self, image: Tensor, output_size: tuple[int, int], grid: tuple[int, int]
+    ) -> ImageHalf:
+        """Do the part of ``prepare`` that needs no features, of methods with ``has_image_half``.
+
+        It serves the features of any backbone and stage on a (h, w) ``grid``, and every instance
+        with the same ``image_half_digest``; ``image`` and ``output_size`` as for ``prepare``.
+        """
+        size = tuple(map(int, output_size))
+        check_image(image, size)
+        guidance = normalise(image.to(compute_dtype(self, image)), self.mean, self.std)
+        return self._prepare_image(guidance, size, tuple(grid))
+
+    def image_half_digest(self) -> str:
+        """Return hex digits of all weights and settings that ``prepare_image`` depends on."""
+        raise NotImplementedError
+
+    def prepare_features(self, half: ImageHalf, features: Tensor | FeatureMap) -> Resampler:
+        """Do the rest: ``prepare_features(prepare_image(image, size, grid), features)`` is what
+        ``prepare(image, features, size)`` returns.
+        """
+        values = features.data if isinstance(features, FeatureMap) else features
+        check_features(values, len(half.seen))
+        if values.shape[2:] != half.seen.shape[2:]:
+            raise SizeError(
+                f"an image half for a grid of {tuple(half.seen.shape[2:])} cells does not fit "
+                f"features on {tuple(values.shape[2:])}"
+            )
+        self._check_features(values)
+        computed = compute_dtype(self, values)
+        return cast(self._prepare_features(half, values.to(computed)), values, computed)
+
+    def _check_features(self, values: Tensor) -> None:
+        """Raise SizeError for features (B, C, h, w) that the method cannot take, such as those
+        with fewer than ``min_grid`` cells along a side.
+        """
+        least, (height, width) = self.min_grid, values.shape[-2:]
         if min(height, width) < least:
             raise SizeError(
                 f"{self.title} needs a coarse grid of at least {least}x{least} cells, not "
@@ -163,6 +216,16 @@ class Upsampler(nn.Module):
         """Do ``prepare``'s work on a normalised image and checked shapes; what each method
         implements.
         """
+        raise NotImplementedError
+
+    def _prepare_image(
+        self, guidance: Tensor, output_size: tuple[int, int], grid: tuple[int, int]
+    ) -> ImageHalf:
+        """Do ``prepare_image``'s work, of methods with ``has_image_half``."""
+        raise NotImplementedError
+
+    def _prepare_features(self, half: ImageHalf, values: Tensor) -> Resampler:
+        """Do ``prepare_features``' work, of methods with ``has_image_half``."""
         raise NotImplementedError
 
     def forward(

@@ -15,11 +15,11 @@ class MethodCost:
 
     Attributes:
         output_pixel: bytes per output pixel.
-        banded_pixel: bytes per output pixel where the maps are so large that encoders make them in
-            bands of rows; None for a method that does not.
+        large_pixel: bytes per output pixel where the encoders' maps are so large that they hold
+            one less; None for a method that does not.
         seconds: of a GPU, for an output of 448x448 pixels.
     """
 
     output_pixel: int = 200
-    banded_pixel: int | None = None
+    large_pixel: int | None = None
     seconds: float = 0.2

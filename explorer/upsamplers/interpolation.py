@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Rows, Upsampler
+from explorer.upsamplers.windows import cells_read
 
 
 class SeparableResampler(LinearResampler):
@@ -37,6 +38,14 @@ class SeparableResampler(LinearResampler):
         """Return the outer product of the two one-dimensional stencils, (h, w)."""
         self.check_query(row, col, batch)
         return torch.outer(self.row_map[row], self.col_map[col])
+
+    def touched(self, row: int, col: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the half-open ranges of rows and columns of cells that bilinear interpolation
+        reads for one output pixel.
+        """
+        places = zip(self.grid, self.output_size, (row, col), strict=True)
+        rows, cols = (cells_read(cells, size, i, i, 1.0) for cells, size, i in places)
+        return rows, cols
 
 
 def interpolate(

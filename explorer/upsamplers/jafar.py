@@ -11,10 +11,8 @@ from torch.nn import functional as F
 
 from explorer.bibtex import arxiv
 from explorer.core import SizeError
-from explorer.upsamplers import banded
-from explorer.upsamplers.attention import AttentionResampler
 from explorer.upsamplers.base import UPSAMPLERS
-from explorer.upsamplers.guided import GuidedAttention, pool
+from explorer.upsamplers.guided import GuidedAttention
 from explorer.upsamplers.layers import NamedResBlock, encoder
 
 
@@ -92,22 +90,19 @@ class JAFAR(GuidedAttention):
         """JAFAR is built for one channel count."""
         return {"v_dim": channels}
 
-    def encode_queries(self, encoded: Tensor, output_size: tuple[int, int]) -> Tensor:
-        """Pool the query code, then normalise it: (B, d, H', W')."""
-        return banded.normalise(self.norm_query, super().encode_queries(encoded, output_size))
+    def query_norm(self) -> nn.GroupNorm:
+        """Normalise the pooled query code."""
+        return self.norm_query
 
-    def encode_keys(self, encoded: Tensor, features: Tensor) -> Tensor:
+    def encode_keys(self, seen: Tensor, features: Tensor) -> Tensor:
         """Modulate the pooled image code by the features: (B, d, h, w)."""
-        seen = pool(banded.encode(self.key_encoder, encoded), features.shape[-2:])
         return self.sft_key(seen, self.key_features_encoder(F.normalize(features, dim=1)))
 
-    def _prepare(
-        self, guidance: Tensor, values: Tensor, output_size: tuple[int, int]
-    ) -> AttentionResampler:
+    def _check_features(self, values: Tensor) -> None:
+        super()._check_features(values)
         if values.shape[1] != self.v_dim:
             raise SizeError(
                 f"this JAFAR was built for {self.v_dim} channels, the features have "
                 f"{values.shape[1]}; "
                 "load the weights of that backbone and stage"
             )
-        return super()._prepare(guidance, values, output_size)

@@ -72,9 +72,9 @@ class BilateralResampler(LinearResampler):
         self.check_query(row, col, batch)
         weights, row_cells, col_cells = self._weights((row, row + 1))
         out = self.values.new_zeros(self.grid)
-        for tap, (i, j) in enumerate(self._offsets()):
-            out[row_cells[i][0], col_cells[j][col]] += weights[batch, tap, 0, col]
-        return out
+        places = row_cells[:, :1], col_cells[None, :, col]
+        side = len(row_cells)
+        return out.index_put_(places, weights[batch, :, 0, col].view(side, side), accumulate=True)
 
     def _offsets(self) -> list[tuple[int, int]]:
         size = 2 * self.radius + 1

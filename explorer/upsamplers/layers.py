@@ -22,8 +22,7 @@ class ResBlock(nn.Module):
     """GroupNorm-SiLU-conv twice, added to the input; AnyUp's state-dict names (``block.0/2/3/5``,
     ``shortcut``).
 
-    Shape: (B, c_in, H, W) -> (B, c_out, H, W). GroupNorm's statistics cover the whole map, so a
-    block cannot be tiled.
+    Shape: (B, c_in, H, W) -> (B, c_out, H, W). GroupNorm's statistics cover the whole map.
     """
 
     def __init__(self, c_in: int, c_out: int, groups: int = 8):
@@ -97,27 +96,21 @@ class RoPE(nn.Module):
         freqs[1, dim // 2 :] = half
         self.freqs = nn.Parameter(freqs * 2 * math.pi)
 
-    def forward(self, x: Tensor, band: tuple[int, int] | None = None) -> Tensor:
-        """Rotate ``x`` (B, d, H, W) by the angle of each pixel's position.
-
-        ``band`` = (start, height): ``x`` is the rows from ``start`` of a map of that height.
-        """
-        height, width = x.shape[-2:]
-        start, whole = band or (0, height)
-        rows = torch.linspace(0, 1, whole, device=x.device, dtype=x.dtype)[start : start + height]
-        cols = torch.linspace(0, 1, width, device=x.device, dtype=x.dtype)
-        grid = torch.stack(torch.meshgrid(rows, cols, indexing="ij"), dim=-1)  # (H, W, 2)
-        angle = (grid @ self.freqs.to(x.dtype)).permute(2, 0, 1)  # (d, H, W)
+    def forward(self, x: Tensor) -> Tensor:
+        """Rotate ``x`` (B, d, H, W) by the angle of each pixel's position."""
+        angles = self.angles(*x.shape[-2:], x.dtype)
+        angle = (angles[0][:, None] + angles[1]).permute(2, 0, 1)  # (d, H, W)
         first, second = x.chunk(2, dim=1)
-        if torch.is_grad_enabled():
-            return x * angle.cos() + torch.cat([-second, first], dim=1) * angle.sin()
-        half = x.shape[1] // 2
-        out = torch.empty_like(x)
-        for part, other, sign in ((0, second, -1.0), (1, first, 1.0)):
-            span = slice(part * half, (part + 1) * half)
-            torch.mul(x[:, span], angle[span].cos(), out=out[:, span])
-            out[:, span].addcmul_(other, angle[span].sin(), value=sign)
-        return out
+        return x * angle.cos() + torch.cat([-second, first], dim=1) * angle.sin()
+
+    def angles(self, height: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return each row's share of the angles (H, d) and each column's (W, d)."""
+        freqs = self.freqs.to(dtype)
+        down, across = (
+            torch.linspace(0, 1, size, device=freqs.device, dtype=dtype)[:, None] * freqs[axis]
+            for axis, size in enumerate((height, width))
+        )
+        return down, across
 
 
 class RawValueAttention(nn.Module):
@@ -143,16 +136,17 @@ class RawValueAttention(nn.Module):
 
     def query(self, x: Tensor) -> Tensor:
         """Return scaled queries: (B, ..., d) raw -> (B, ..., d) projected, times (d/heads)^-0.5."""
-        weight, bias = self._projection(0)
+        weight, bias = self.projection(0)
         scale = (x.shape[-1] // self.heads) ** -0.5
         return F.linear(self.norm_q(x), weight * scale, bias * scale)
 
     def key(self, x: Tensor) -> Tensor:
         """Return projected keys: (B, ..., d) -> (B, ..., d)."""
-        weight, bias = self._projection(1)
+        weight, bias = self.projection(1)
         return F.linear(self.norm_k(x), weight, bias)
 
-    def _projection(self, part: int) -> tuple[Tensor, Tensor]:
+    def projection(self, part: int) -> tuple[Tensor, Tensor]:
+        """Return weight and bias that queries (``part`` 0) or keys (1) are projected by."""
         mha = self.attention
         dim = mha.embed_dim
         span = slice(part * dim, (part + 1) * dim)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from explorer.core import Attention, NoAttentionError, Window
 from explorer.room import tile_bytes
@@ -20,48 +20,58 @@ from explorer.upsamplers.resampler import Resampler, Rows, check_projection
 SCORE_BYTES = 64 * 2**20  # attention weights held at once
 
 
-def window_starts(outputs: int, kernel: int, dilation: int) -> Tensor:
+def window_starts(outputs: int, kernel: int, dilation: int) -> np.ndarray:
     """Return the first position of every output pixel's window along one axis, (outputs,) int64.
 
     The window is start + j * dilation, j below ``kernel``: centred, within the pixel's residue
     class modulo the dilation, and moved inward at the borders. Source: arXiv 2204.07143.
     """
-    index = torch.arange(outputs)
+    index = np.arange(outputs)
     residue = index % dilation
     members = (outputs - residue + dilation - 1) // dilation
     first = index // dilation - kernel // 2
-    return residue + dilation * first.clamp(min=0).minimum(members - kernel)
+    return residue + dilation * np.minimum(np.maximum(first, 0), members - kernel)
+
+
+def nearest_exact(cells: int, outputs: int) -> np.ndarray:
+    """Return the cell that each output pixel's centre lies in, as torch's "nearest-exact" on a CPU
+    has it: ties are decided by the rounding of a fused multiply-add in float32.
+    """
+    scale = np.float64(np.float32(cells) / np.float32(outputs))
+    centre = np.float32(scale * (np.arange(outputs) + 0.5) - 0.5)
+    index = np.floor(np.maximum(centre, 0) + np.float32(0.5)).astype(np.int64)
+    return np.minimum(index, cells - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Axis:
     """One axis of the windows: which cells each output pixel reads, and which pixels read alike.
 
-    ``cells`` (groups, K) are the cells of each group's window, ``group`` (outputs,) is every
-    pixel's group, ``members`` (groups, most) the pixels of each group (the last one repeated), and
-    ``place`` (outputs,) where a pixel stands in the flattened ``members``.
+    Plain numbers, so that no device has to be asked for them. ``cells`` (groups, K) are the cells
+    of each group's window, ``group`` (outputs,) is every pixel's group, ``members`` (groups, most)
+    the pixels of each group (the last one repeated), and ``place`` (outputs,) where a pixel stands
+    in the flattened ``members``.
     """
 
-    cells: Tensor
-    group: Tensor
-    members: Tensor
-    place: Tensor
+    cells: np.ndarray
+    group: np.ndarray
+    members: np.ndarray
+    place: np.ndarray
 
     @classmethod
     def of(cls, outputs: int, cells: int, kernel: int, dilation: int) -> Axis:
         """Return the axis of ``outputs`` pixels over ``cells`` cells."""
         start = window_starts(outputs, kernel, dilation)
-        positions = start[:, None] + dilation * torch.arange(kernel)
-        known = torch.arange(cells, dtype=torch.float32)[None, None]
-        enlarged = F.interpolate(known, size=outputs, mode="nearest-exact")[0, 0].long()
-        unique, group = torch.unique(enlarged[positions], dim=0, return_inverse=True)
-        counts = torch.bincount(group)
-        order = torch.argsort(group, stable=True)
+        positions = start[:, None] + dilation * np.arange(kernel)
+        read = nearest_exact(cells, outputs)[positions]
+        unique, group, counts = np.unique(read, axis=0, return_inverse=True, return_counts=True)
+        group = group.reshape(-1)
+        order = np.argsort(group, kind="stable")
         most = int(counts.max())
-        first = counts.cumsum(0) - counts
-        rank = torch.empty_like(order)
-        rank[order] = torch.arange(outputs) - first[group[order]]
-        slot = first[:, None] + torch.arange(most).minimum(counts[:, None] - 1)
+        first = np.cumsum(counts) - counts
+        rank = np.empty_like(order)
+        rank[order] = np.arange(outputs) - first[group[order]]
+        slot = first[:, None] + np.minimum(np.arange(most), counts[:, None] - 1)
         return cls(unique, group, order[slot], group * most + rank)
 
 
@@ -112,17 +122,15 @@ class NeighbourhoodResampler(Resampler):
         """Return what output pixel (row, col) reads; ``heads`` are the channel groups' weights."""
         self.check_query(row, col, batch)
         down, across = self.rows.cells[self.rows.group[row]], self.cols.cells[self.cols.group[col]]
-        keys = self.keys[batch][:, :, down][..., across]  # (n, e, K, K)
+        keys = self.keys[batch][:, :, self._index(down)][..., self._index(across)]  # (n, e, K, K)
         query = self.queries[batch, :, :, row, col]
         weights = torch.einsum("ne,nekl->nkl", query, keys).flatten(1).softmax(dim=1)
-        cell = (down[:, None] * self.grid[1] + across).flatten().to(weights.device)
+        cell = self._index((down[:, None] * self.grid[1] + across).ravel())
         heads = weights.new_zeros(self.heads, self.grid[0] * self.grid[1])
-        heads.index_add_(1, cell, weights)  # several positions may read one cell
+        heads = heads.index_add(1, cell, weights)  # several positions may read one cell
         heads = heads.unflatten(1, self.grid)
-        (r0, r1), (c0, c1) = (
-            torch.stack([at.min(), at.max() + 1]).tolist() for at in (down, across)
-        )
-        return Attention(heads.mean(dim=0), heads, Window(r0, r1, c0, c1), (row, col))
+        bounds = (int(edge) for at in (down, across) for edge in (at.min(), at.max() + 1))
+        return Attention(heads.mean(dim=0), heads, Window(*bounds), (row, col))
 
     def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
         """Raise NoAttentionError: every group of channels has weights of its own."""
@@ -134,29 +142,33 @@ class NeighbourhoodResampler(Resampler):
     def _read(self, carried: Tensor, rows: Rows) -> Tensor:
         """Return ``carried`` (B, n, c, h, w) at output resolution, (B, n, c, rows, W')."""
         start, stop = self.check_rows(rows)
-        batch, heads, channels = carried.shape[:3]
-        width = self.output_size[1]
-        across = self.cols.cells.to(carried.device)  # (G, K)
-        members = self.cols.members.to(carried.device)  # (G, m)
-        groups, most = members.shape
-        back = self.cols.place.to(carried.device)
-        row_bytes = batch * heads * width * self.kernel**2 * carried.element_size()
+        batch, heads = carried.shape[:2]
+        across, members = (
+            self._index(self.cols.cells),
+            self._index(self.cols.members),
+        )  # (G, K or m)
+        back, most = self._index(self.cols.place), members.shape[1]
+        row_bytes = batch * heads * self.output_size[1] * self.kernel**2 * carried.element_size()
         band = max(1, tile_bytes(SCORE_BYTES) // row_bytes)
-        inside = torch.arange(start, stop)
+        group_of = self.rows.group[start:stop]
         parts, order = [], []
-        for group in self.rows.group[start:stop].unique().tolist():
-            mine = inside[self.rows.group[start:stop] == group]
-            down = self.rows.cells[group].to(carried.device)
+        for group in np.unique(group_of):
+            down = self._index(self.rows.cells[group])
             # (B, n, e, K, G, K) -> (B, n, G, e, K*K)
             keys = self.keys[:, :, :, down][..., across].permute(0, 1, 4, 2, 3, 5).flatten(4)
             read = carried[:, :, :, down][..., across].permute(0, 1, 4, 3, 5, 2).flatten(3, 4)
-            for some in mine.split(band):
-                queries = self.queries[:, :, :, some.to(carried.device)][..., members]
+            mine = start + np.flatnonzero(group_of == group)
+            for some in np.split(mine, range(band, len(mine), band)):
+                queries = self.queries[:, :, :, self._index(some)][..., members]
                 queries = queries.permute(0, 1, 4, 3, 5, 2).flatten(3, 4)  # (B, n, G, R*m, e)
                 weights = (queries @ keys).softmax(dim=-1)
                 out = (weights @ read).unflatten(3, (len(some), most))  # (B, n, G, R, m, c)
                 out = out.permute(0, 1, 5, 3, 2, 4).flatten(4)  # (B, n, c, R, G*m)
                 parts.append(out.index_select(4, back))
                 order.append(some)
-        place = torch.argsort(torch.cat(order)).to(carried.device)
+        place = self._index(np.argsort(np.concatenate(order)))
         return torch.cat(parts, dim=3).index_select(3, place)
+
+    def _index(self, numbers: np.ndarray) -> Tensor:
+        """Return plain numbers as an index on the values' device."""
+        return torch.tensor(numbers.tolist(), device=self.values.device)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from explorer.room import tile_bytes
 from explorer.upsamplers.resampler import Resampler
+from explorer.upsamplers.windows import pooling_shares
 from explorer.visit import check_time
 
 BAND_BYTES = 128 * 2**20  # upsampled features held at once
@@ -35,18 +36,9 @@ def averaged_back(resampler: Resampler) -> Tensor:
     """
     grid = resampler.grid
     total = torch.zeros_like(resampler.values)
-    shares = _row_shares(grid[0], resampler.output_size[0]).to(total)  # (h, H')
+    shares = pooling_shares(grid[0], resampler.output_size[0]).to(total)  # (h, H')
     for start, stop in row_bands(resampler):
         band = resampler.features((start, stop))
         band = F.adaptive_avg_pool2d(band, (stop - start, grid[1]))  # (B, C, rows, w)
         total += torch.einsum("ir,bcrj->bcij", shares[:, start:stop], band)
     return total
-
-
-def _row_shares(cells: int, rows: int) -> Tensor:
-    """Return the (cells, rows) weights of adaptive average pooling along one axis."""
-    cell = torch.arange(cells)
-    first, last = cell * rows // cells, -(-(cell + 1) * rows // cells)
-    row = torch.arange(rows)
-    inside = (row >= first[:, None]) & (row < last[:, None])
-    return inside / inside.sum(dim=1, keepdim=True)

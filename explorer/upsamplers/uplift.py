@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -79,6 +80,22 @@ def _mix_rows(
     return whole[:, :, start - 2 * first : stop - 2 * first]
 
 
+def _unmix(share: Tensor, weights: Tensor, offsets: list[tuple[int, int]]) -> Tensor:
+    """Carry shares of a step's output (1, 1, 2p, 2q) back to the cells it mixed, (1, 1, p, q)."""
+    parts = (share * weights).unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).sum(dim=(3, 5))
+    height, width = parts.shape[-2:]
+    out = parts.new_zeros(1, 1, height + 2 * REACH, width + 2 * REACH)
+    for n, (down, right) in enumerate(offsets):
+        rows, cols = down + REACH, right + REACH
+        out[:, :, rows : rows + height, cols : cols + width] += parts[:, n, None]
+    for dim, size in ((2, height), (3, width)):  # indices beyond the map are those of its border
+        first, inner, last = out.split((REACH, size, REACH), dim=dim)
+        out = inner.clone()
+        out.narrow(dim, 0, 1).add_(first.sum(dim=dim, keepdim=True))
+        out.narrow(dim, size - 1, 1).add_(last.sum(dim=dim, keepdim=True))
+    return out
+
+
 class IteratedResampler(LinearResampler):
     """The steps' weights, and the map before the last step; a resize to the output at the end.
 
@@ -118,6 +135,22 @@ class IteratedResampler(LinearResampler):
         """Return all channels: only the last step is left to do."""
         return self._finish(self.last, rows)
 
+    def stencil(self, row: int, col: int, batch: int = 0) -> Tensor:
+        """Return the (h, w) weights of the cells for output pixel (row, col): its share of each
+        step's map, carried back to the map before.
+        """
+        self.check_query(row, col, batch)
+        size = self.weights[-1].shape[-2:]
+        if self.resizes is None:
+            share = self.values.new_zeros(1, 1, *size)
+            share[..., row, col] = 1
+        else:
+            down, across = self.resizes
+            share = (down[row, :, None] * across[col])[None, None]
+        for weights in reversed(self.weights):
+            share = _unmix(share, weights[batch : batch + 1], self.offsets)
+        return share[0, 0]
+
     def note(self) -> str:
         """Say how often the map is doubled."""
         steps = len(self.weights)
@@ -128,11 +161,9 @@ class IteratedResampler(LinearResampler):
         if self.resizes is None:
             return mix(values, self.weights[-1], self.offsets, (start, stop))
         down, across = self.resizes
-        down = down[start:stop]
-        used = down.detach().ne(0).any(dim=0).nonzero().flatten().tolist()
-        first, last = used[0], used[-1] + 1
+        first, last = _rows_read(down.shape[1], down.shape[0], start, stop)
         made = mix(values, self.weights[-1], self.offsets, (first, last))
-        return torch.einsum("rs,bkst,ct->bkrc", down[:, first:last], made, across)
+        return torch.einsum("rs,bkst,ct->bkrc", down[start:stop, first:last], made, across)
 
 
 def _resize_matrix(source: int, target: int, like: Tensor) -> Tensor:
@@ -142,6 +173,14 @@ def _resize_matrix(source: int, target: int, like: Tensor) -> Tensor:
     size = (target, source)
     made = F.interpolate(eye, size, mode="bilinear", align_corners=False, antialias=True)
     return made[0, 0].to(like)
+
+
+def _rows_read(source: int, target: int, start: int, stop: int) -> tuple[int, int]:
+    """Return the source rows [first, last) that target rows [start, stop) of that resize read."""
+    scale = source / target
+    reach = max(scale, 1.0) + 0.5
+    first, last = (start + 0.5) * scale - reach, (stop - 0.5) * scale + reach
+    return max(0, math.floor(first)), min(source, math.ceil(last))
 
 
 class _Residual(nn.Module):

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass as params
 from explorer.core import ExplorerError, NoAttentionError, Panel, Window
 from explorer.image import pixel_to_cell
 from explorer.session import Options, Session
-from explorer.upsamplers.attention import window_bounds
+from explorer.upsamplers.windows import key_ranges
 from explorer.validation import Share, Whole
 from explorer.views import palette
 from explorer.views.base import VIEWS
@@ -204,7 +204,7 @@ def numbers(
     seen = shares[shares > 0]
     entropy = float(-(seen * np.log2(seen)).sum()) + 0.0
     (r0, r1), (c0, c1) = (
-        window_bounds(cells, outputs, ratio)[index].tolist()
+        key_ranges(cells, outputs, ratio)[index]
         for cells, outputs, index in zip(weights.shape, size, query, strict=True)
     )
     inside = np.zeros(weights.shape, bool)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from explorer.evaluation.comparing import Reconstruction
 from explorer.memory import ON_LINUX, peak_memory
-from explorer.upsamplers import streaming
+from explorer.upsamplers import windows
 from explorer.upsamplers.streaming import averaged_back
 from explorer.views import measures
 from explorer.views.measures import Measures, Trouble, measure, stream
@@ -171,6 +171,6 @@ def test_pairs_come_one_by_one_and_only_once(options, monkeypatch):
 
 def test_pooling_weights_are_those_of_adaptive_pooling():
     values = torch.randn(1, 1, 61, 1)
-    shares = streaming._row_shares(10, 61)
+    shares = windows.pooling_shares(10, 61)
     pooled = F.adaptive_avg_pool2d(values, (10, 1))
     assert torch.allclose(shares @ values[0, 0], pooled[0, 0], atol=1e-6)

@@ -35,7 +35,7 @@ class GuidedAttention(Upsampler):
     has_image_half = True
     half_precision = True  # a large share of its time is convolutions over the whole output
     convex = True
-    cost = MethodCost(output_pixel=2200, large_pixel=1600, seconds=1.5)
+    cost = MethodCost(output_pixel=2600, large_pixel=1600, seconds=1.5)
     small_options = {"qk_dim": 16}
     other_options = {
         "input_dim": 5,

@@ -82,7 +82,7 @@ class AttentionCase:
         import torch
 
         from explorer.upsamplers.layers import RawValueAttention
-        from explorer.upsamplers.windows import key_ranges
+        from explorer.upsamplers.windows import window_bounds
 
         torch.manual_seed(0)
         self.ratio, heads = 0.1, 4
@@ -90,7 +90,7 @@ class AttentionCase:
         self.queries = torch.randn(1, dim, output, output)
         self.keys = torch.randn(1, grid, grid, dim)
         self.values = torch.randn(1, channels, grid, grid)
-        self.bounds = key_ranges(grid, output, self.ratio)
+        self.bounds = window_bounds(grid, output, self.ratio)
         self.title = (
             f"{grid}x{grid} cells, {channels} channels, output {output}x{output}, window "
             f"±{self.ratio:g}, {heads} heads of {dim // heads}"
@@ -100,13 +100,14 @@ class AttentionCase:
         """Return (1, C, H', W') as AnyUp does here: only the keys inside each window."""
         from explorer.upsamplers.attention import AttentionResampler
 
+        bounds = [tuple(pair) for pair in self.bounds.tolist()]
         return AttentionResampler(
             self.values,
             self.attention.query(self.queries.permute(0, 2, 3, 1)),
             self.attention.key(self.keys),
             self.attention.heads,
-            self.bounds,
-            self.bounds,
+            bounds,
+            bounds,
         ).features()
 
     def dense(self):
@@ -114,8 +115,7 @@ class AttentionCase:
         import torch
 
         cells = torch.arange(self.keys.shape[1])
-        low, high = torch.tensor(self.bounds).unsqueeze(2).unbind(dim=1)
-        inside = (cells >= low) & (cells < high)  # (H', h)
+        inside = (cells >= self.bounds[:, :1]) & (cells < self.bounds[:, 1:])  # (H', h)
         mask = ~(inside[:, None, :, None] & inside[None, :, None, :]).flatten(2).flatten(0, 1)
         query = self.attention.norm_q(self.queries.flatten(2).transpose(1, 2))
         key = self.attention.norm_k(self.keys.flatten(1, 2))

@@ -17,6 +17,7 @@ from torch import Tensor
 from explorer.messages import one_line, shown, suggestion
 
 T = TypeVar("T")
+ALIGN = False  # whether features are aligned with their pixels unless somebody says so
 
 
 class ExplorerError(ValueError):

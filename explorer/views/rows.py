@@ -15,7 +15,7 @@ from explorer.core import ExplorerError, Panel
 from explorer.image import Photo
 from explorer.session import Options, Session
 from explorer.upsamplers import LinearResampler, Resampler, Upsampler
-from explorer.views.base import View, error_panel, method_title, photo_panel
+from explorer.views.base import View, error_panel, joined, method_title, photo_panel
 
 M = TypeVar("M")
 
@@ -97,8 +97,8 @@ class Place:
     def panel(self, image: np.ndarray, notes: Sequence[str], **parts: Any) -> Panel:
         """Return a panel of this place; the checkpoint comes first in the caption."""
         method = self.upsampler
-        notes = [method.weights_caption(), *notes]
-        caption = " · ".join(note for note in notes if note)
+        aligned = self.session.backbone(self.backbone).alignment_note(self.options.align)
+        caption = joined(method.weights_caption(), aligned, *notes)
         return Panel(self.label, self.column, image, caption, method.origin, **parts)
 
 

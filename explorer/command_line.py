@@ -47,6 +47,12 @@ def add_run_arguments(parser: argparse.ArgumentParser, kinds: Sequence[str]) -> 
     parser.add_argument("--force", action="store_true", help="redo what is there already")
 
 
+def add_align(parser: argparse.ArgumentParser) -> None:
+    """Declare --align and --no-align, None if neither is given."""
+    meaning = "move the photo before the backbone so that cells describe the pixels under them"
+    parser.add_argument("--align", action=argparse.BooleanOptionalAction, help=meaning)
+
+
 def destination(
     given: Sequence[str],
     out: Path,

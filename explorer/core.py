@@ -26,6 +26,7 @@ _WEIGHTS: Mapping[str, Weights] = {
     "trained here": "trained",
     "untrained": "untrained",
 }
+ALIGN = False  # whether features are aligned with their pixels unless somebody says so
 
 
 class ExplorerError(ValueError):

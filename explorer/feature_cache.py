@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from explorer.atomic_files import OutputError, write_atomically
+from explorer.core import ALIGN
 
 
 class FeatureCache:
@@ -57,10 +58,13 @@ class FeatureCache:
             self.limit = 0
 
 
-def cached_features(cache: FeatureCache, backbone, key: str, image: Callable[[], Tensor]) -> Tensor:
+def cached_features(
+    cache: FeatureCache, backbone, key: str, image: Callable[[], Tensor], align: bool = ALIGN
+) -> Tensor:
     """Return (1, C, h, w) features of an image that is only made if the cache does not have
     them.
     """
-    seal = f"{backbone.name}:{backbone.stage}:{backbone.digest}:{key}"
+    moves = "".join(f":{move}" for move in backbone.alignment(align))
+    seal = f"{backbone.name}:{backbone.stage}:{backbone.digest}{moves}:{key}"
     with torch.no_grad():
-        return cache.get(seal, lambda: backbone.extract(image()).data)
+        return cache.get(seal, lambda: backbone.extract(image(), align).data)

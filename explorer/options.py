@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from explorer.core import ExplorerError
+from explorer.core import ALIGN, ExplorerError
 from explorer.image import Photo, fit_size
 from explorer.messages import shown
 from explorer.validation import Whole, fits
@@ -22,7 +22,8 @@ class Options:
     in pixels of what the backbone sees and of what comes out; the aspect is the photo's.
     ``checkpoints`` maps an upsampler ("jafar"), or an upsampler for one backbone
     ("jafar:efficientnet_lite0:blocks.4"), to a checkpoint row, a path or "untrained". ``query`` is
-    (row, col) on the output grid.
+    (row, col) on the output grid. ``align`` moves the photo before the backbone, so that its cells
+    describe the pixels under them (`Backbone.extract`).
     """
 
     photo: Photo
@@ -33,6 +34,7 @@ class Options:
     checkpoints: dict[str, str] = field(default_factory=dict)
     query: tuple[int, int] | None = None
     view: dict[str, Any] = field(default_factory=dict)
+    align: bool = ALIGN
 
     def __post_init__(self) -> None:
         """Refuse sizes nobody can compute, before any work; a name given twice counts once."""
@@ -96,4 +98,4 @@ class Options:
             "checkpoints": dict(self.checkpoints),
             "query": None if self.query is None else list(self.query),
             "view": dict(self.view),
-        }
+        } | ({"align": True} if self.align else {})  # without the word it means unaligned

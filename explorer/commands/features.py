@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.command_line import (
+    add_align,
     add_run_arguments,
     destination,
     run_photos,
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input-size", type=int, default=SIZE, help="longer side the backbone sees, in pixels"
     )
     parser.add_argument("--output-size", type=int, default=SIZE, help="longer side, in pixels")
+    add_align(parser)
     parser.add_argument(
         "--project",
         metavar="pca:K|FILE",
@@ -82,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the files; return 0, or 1 if some photo of several failed."""
     import numpy as np
 
+    from explorer.core import ALIGN
     from explorer.destinations import check_name
     from explorer.image import Photo, open_photo
     from explorer.session import Options, Session
@@ -99,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
 
     def options_of(photo: Photo) -> Options:
         chosen = (args.backbone,), (args.upsampler,)
-        return Options(photo, *chosen, args.input_size, args.output_size, checkpoints)
+        sizes = args.input_size, args.output_size
+        align = ALIGN if args.align is None else args.align
+        return Options(photo, *chosen, *sizes, checkpoints, align=align)
 
     # what no photo can change is checked and loaded before the first one
     session.upsampler(args.upsampler, args.backbone, options_of(Photo(np.zeros((64, 64, 3), "u1"))))
@@ -181,6 +186,7 @@ def features_recipe(
     (name,), (method,) = options.backbones, options.upsamplers
     model, made = session.backbone(name), session.upsampler(method, name, options)
     channels = model.dim if projection is None else projection.count
+    aligned = model.alignment_note(options.align)
     return {
         "tensor": "features" if projection is None else "projection",
         "layout": "CHW",
@@ -194,7 +200,8 @@ def features_recipe(
             "stage": model.stage,
             "origin": model.origin,
             "sha256": model.digest,
-        },
+        }
+        | ({"alignment": aligned} if aligned else {}),
         "upsampler": made.provenance(),
         "space": made.space,
         "projection": None if projection is None else projection.about,

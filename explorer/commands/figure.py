@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.command_line import (
+    add_align,
     add_run_arguments,
     destination,
     name_list,
@@ -36,8 +37,18 @@ SIZE = 448
 
 # what a recipe decides; with --recipe these are refused
 SETTINGS = (
-    *("backbones", "upsamplers", "views", "query", "input_size", "output_size", "components"),
-    *("percentile", "view_option", "preset", "width", "dpi", "theme", "font", "metrics"),
+    *("backbones", "upsamplers", "views", "query", "input_size", "output_size", "align"),
+    *(
+        "components",
+        "percentile",
+        "view_option",
+        "preset",
+        "width",
+        "dpi",
+        "theme",
+        "font",
+        "metrics",
+    ),
     *("captions", "inset", "inset_place"),
 )
 
@@ -60,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", action="append", default=[], metavar="METHOD=NAME_OR_PATH")
     parser.add_argument("--input-size", type=int, help=f"longer side, in pixels ({SIZE})")
     parser.add_argument("--output-size", type=int, help=f"longer side, in pixels ({SIZE})")
+    add_align(parser)
     parser.add_argument("--components", help="PCA components, from 1 (1,2,3)")
     parser.add_argument("--percentile", type=float, help="clipped at each end of the colours (1)")
     parser.add_argument("--device")
@@ -149,7 +161,7 @@ def read_plan(
     """
     import numpy as np
 
-    from explorer.core import ExplorerError
+    from explorer.core import ALIGN, ExplorerError
     from explorer.figure import PRESETS, FigureStyle
     from explorer.image import Photo
     from explorer.reproduce import Shown, check_checkpoints, figure_recipe
@@ -168,8 +180,11 @@ def read_plan(
         SIZE if args.output_size is None else args.output_size,
     )
 
+    align = ALIGN if args.align is None else args.align
+
     def options_of(photo: Photo) -> Options:
-        return Options(photo, backbones, upsamplers, *sizes, checkpoints, query=query)
+        chosen = (backbones, upsamplers, *sizes, checkpoints)
+        return Options(photo, *chosen, query=query, align=align)
 
     for name in upsamplers:
         UPSAMPLERS.get(name)

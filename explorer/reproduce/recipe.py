@@ -143,6 +143,8 @@ def weights(session: Session, options: Options, views: Sequence[Shown] = ()) -> 
                 about["fallback_for"] = made.fallback_for
             # what follows a colon in a probe's digest belongs to the photo
             seal = made.digest.split(":")[0] if "probe" in about else made.digest
+            if set(about) == {"backbone"} and made.alignment_note(options.align):
+                about["alignment"] = made.alignment_note(options.align)
             found.append({**about, "origin": made.origin, "sha256": seal})
 
     for name in options.backbones:

@@ -118,6 +118,7 @@ def restore(
         read(SIZE, recipe, "output_size"),
         read_checkpoints(recipe, checkpoints or {}, remarks),
         query=tuple(query) if query else None,
+        align=bool(read(bool | None, recipe, "align")),  # earlier versions knew no other reading
     )
     views = read_views(recipe, second, remarks)
     shown = [dict(v.view or {}) for v in views]

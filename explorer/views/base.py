@@ -110,6 +110,11 @@ def method_title(name: str) -> str:
     return UPSAMPLERS.get(name).title if name in UPSAMPLERS else name
 
 
+def joined(*notes: str) -> str:
+    """Return a caption: the notes that say something."""
+    return " · ".join(note for note in notes if note)
+
+
 def error_panel(
     row: str, column: str, size: tuple[int, int], error: Exception, **fields: Any
 ) -> Panel:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from explorer.core import ExplorerError, Panel
 from explorer.messages import shown
-from explorer.session import Options, Session
+from explorer.session import Options, Session, identity
 from explorer.validation import Described, Real, Whole, checked
-from explorer.views.base import VIEWS, View, error_panel, method_title, photo_panel
+from explorer.views.base import VIEWS, View, error_panel, joined, method_title, photo_panel
 from explorer.views.basis import Basis, Scale, fit, project
 from explorer.views.params import Control, Params
 from explorer.views.rows import row_label
@@ -119,7 +119,7 @@ class PCAView(View):
         """Return the row's basis (first 12 components) and the colour scale of its coarse cells."""
         features = session.features(options, backbone)
         model = session.backbone(backbone)
-        key = (options.photo.digest, model.name, model.stage, model.digest, features.image_size)
+        key = (options.photo.digest, *identity(model, options), features.image_size)
 
         def make() -> Basis:
             return fit([features.data], KEPT)
@@ -160,7 +160,9 @@ class PCAView(View):
             label,
             "Coarse",
             colours,
-            caption=f"{height}×{width} cells, {model.dim} channels",
+            caption=joined(
+                f"{height}×{width} cells, {model.dim} channels", model.alignment_note(options.align)
+            ),
             origin=model.origin,
             metrics=(("variance", " + ".join(f"{100 * e:.0f}%" for e in explained)),),
             recipe=self._recipe(options, backbone, model, None, setting, basis),
@@ -201,14 +203,18 @@ class PCAView(View):
         colours, scale, basis = self.projected(session, options, backbone, method, setting)
         prepared = session.resampler(options, backbone, method)
         seconds = max(prepared.seconds, time.perf_counter() - start)
-        notes = [made.weights_caption(), prepared.resampler.note()]
+        notes = [
+            made.weights_caption(),
+            model.alignment_note(options.align),
+            prepared.resampler.note(),
+        ]
         if made.space != "backbone":
             notes.append("own PCA basis: outputs live in a normalised space")
         yield Panel(
             label,
             method_title(method),
             scale.paint(colours[0]),
-            caption=" · ".join(note for note in notes if note),
+            caption=joined(*notes),
             origin=made.origin,
             recipe=self._recipe(options, backbone, model, made, setting, basis),
             backbone=backbone,

@@ -16,7 +16,7 @@ from explorer.core import ExplorerError, Panel
 from explorer.image import Photo
 from explorer.session import Options, Session
 from explorer.upsamplers import LinearResampler, Resampler, Upsampler
-from explorer.views.base import View, error_panel, method_title, photo_panel
+from explorer.views.base import View, error_panel, joined, method_title, photo_panel
 from explorer.views.params import Control, Params
 
 M = TypeVar("M")
@@ -99,8 +99,8 @@ class Place:
     def panel(self, image: np.ndarray, notes: Sequence[str], **parts: Any) -> Panel:
         """Return a panel of this place; the checkpoint comes first in the caption."""
         method = self.upsampler
-        notes = [method.weights_caption(), *notes]
-        caption = " · ".join(note for note in notes if note)
+        aligned = self.session.backbone(self.backbone).alignment_note(self.options.align)
+        caption = joined(method.weights_caption(), aligned, *notes)
         about = {"backbone": self.backbone, "method": self.method, "grid": self.resampler.grid}
         return Panel(self.label, self.column, image, caption, method.origin, **about, **parts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from explorer.command_line import add_align
 from explorer.destinations import add_output
 from explorer.hub.rows import check_checkpoint_name
 from explorer.input_files import given_path
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-size", default="448", help="longer side, or labels: the maps' own"
     )
+    add_align(parser)
     features = "folder for features; default: OUT/features"
     add_output(parser, "--cache", {"folder": True}, help=features)
     parser.add_argument("--cache-gib", type=float, default=8.0)
@@ -90,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, kind):
-    from explorer.core import ExplorerError
+    from explorer.core import ALIGN, ExplorerError
 
     limits = (args.limit or "").split(",") if args.limit else []
     if len(limits) > 2 or not all(part.strip().isdigit() for part in limits):
@@ -116,6 +118,7 @@ def _request(args: argparse.Namespace, kind):
         steps=args.steps,
         variants=tuple(args.probes.split(",")),
         input_size=args.input_size,
+        align=ALIGN if args.align is None else args.align,
         output_size=None if args.output_size == "labels" else int(args.output_size),
         cache=args.cache,
         cache_bytes=int(args.cache_gib * 2**30),

@@ -132,7 +132,8 @@ def _by_perturbation(
     lines = torch.linspace(first, last, PLACES).round().long()
     places = torch.cartesian_prod(lines, lines)
     # every phase of the cells is met alike, so that the grid's own steps cancel
-    places = places + torch.randint(0, stride, places.shape, generator=generator)
+    phases = [torch.randperm(len(places), generator=generator) for _ in range(2)]
+    places = places + torch.stack(phases, 1) * stride // len(places)
     noise = STRENGTH * torch.randn(len(places), 3, PATCH, PATCH, generator=generator)
     plain, differences = backbone.extract(image, align=align).data, []
     for start in range(0, len(places), BATCH):

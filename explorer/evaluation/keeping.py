@@ -39,7 +39,9 @@ def keep_probe(made: ProbeRun, tables: list[Table], request: Any, stage: Stage) 
         stage=model.stage,
         usual_confidence=usual,
         notes=request.notes,
+        aligned=bool(model.alignment(stage.align)),
     )
+    aligned = model.alignment_note(stage.align)
     scores = {}
     for table in tables:
         for row in table.rows:
@@ -51,7 +53,7 @@ def keep_probe(made: ProbeRun, tables: list[Table], request: Any, stage: Stage) 
     entry = {
         "recipe": {
             "features": f"{method.key} at {stage.sizes.output or 'the maps own'} px, input "
-            f"{stage.sizes.input} px",
+            f"{stage.sizes.input} px{aligned and f', {aligned}'}",
             "pixels per photo": made.plan.pixels,
             "steps": made.plan.schedule.steps,
             "lr": made.plan.schedule.lr,

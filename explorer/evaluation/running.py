@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 
 from explorer.backbones import load_backbone
+from explorer.core import ALIGN
 from explorer.datasets import Dataset, Example, open_dataset
 from explorer.datasets.maps import map_size, same_size
 from explorer.datasets.splits import thin
@@ -56,6 +57,7 @@ class Request:
     steps: int = 300
     variants: tuple[str, ...] = ("own", "shared")
     input_size: int = 448
+    align: bool = ALIGN
     output_size: int | None = 448
     cache: Path | None = None
     cache_bytes: int = 8 * 2**30
@@ -90,7 +92,7 @@ class Evaluation:
         backbone = load_backbone(name, chosen or None, device)
         cache = FeatureCache(request.cache or request.out / "features", request.cache_bytes)
         sizes = Sizes(request.input_size, request.output_size)
-        self.stage = Stage(backbone, cache, device, sizes)
+        self.stage = Stage(backbone, cache, device, sizes, request.align)
         self.methods = load_methods(
             request.upsamplers,
             backbone,
@@ -248,6 +250,9 @@ class Evaluation:
 
     def _fill_facts(self) -> None:
         request, model = self.request, self.stage.backbone
+        aligned = model.alignment_note(request.align)
+        if aligned:
+            self.intro.append(f"Features {aligned}: the photo is moved before the backbone.")
         tasks = request.task
         self.facts |= {
             "title": f"{tasks} on {request.data.name}, {model.title} {model.stage}",
@@ -258,6 +263,7 @@ class Evaluation:
                 "channels": model.dim,
                 "origin": model.origin,
                 "sha256": model.digest,
+                **({"alignment": aligned} if aligned else {}),
             },
             "settings": self._settings(),
             "methods": [describe(method) for method in self.methods],

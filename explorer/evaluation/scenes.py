@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from explorer.backbones import Backbone
-from explorer.core import ExplorerError, wait_for
+from explorer.core import ALIGN, ExplorerError, wait_for
 from explorer.datasets import Example
 from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import Photo, fit_size, resize
@@ -60,19 +60,22 @@ class Stage:
     cache: FeatureCache
     device: torch.device
     sizes: Sizes = Sizes()
+    align: bool = ALIGN  # see `Backbone.extract`
 
     @property
     def identity(self) -> str:
         """Everything here that changes features, for cache keys."""
         model = self.backbone
-        return f"{model.name}:{model.stage}:{model.digest}:{self.sizes.input}"
+        moves = "".join(f":{move}" for move in model.alignment(self.align))
+        return f"{model.name}:{model.stage}:{model.digest}{moves}:{self.sizes.input}"
 
     def features(self, photo: Photo, size: tuple[int, int] | None = None) -> Tensor:
         """Return the coarse features (1, C, h, w) of a photo, resized to ``size`` if given."""
         size = size or fit_size(photo.size, self.sizes.input, self.backbone.stride)
         key = f"{photo.digest}:{size}"
         image = lambda: photo.tensor(size, self.device)  # noqa: E731
-        return cached_features(self.cache, self.backbone, key, image).to(self.device)
+        found = cached_features(self.cache, self.backbone, key, image, self.align)
+        return found.to(self.device)
 
     def scene(self, example: Example) -> Scene:
         """Open a photo and compute what every method needs."""

@@ -46,6 +46,7 @@ class Probe(ABC):
         digest: identifies the weights in caches and recipes.
         usual_confidence: what a photo's mean confidence rarely falls below on photos like those the
             probe learnt from; None if nobody measured it.
+        aligned: whether it learnt from features aligned with their pixels.
 
     A kind declares how its ``Prediction`` is read, which decides how it is drawn: CLASS (class
     numbers, by subclasses of `SegmentationProbe`), SCALAR (``quantity`` in ``unit``) or DIRECTION
@@ -75,6 +76,7 @@ class Probe(ABC):
         licence: str = "",
         notes: str = "",
         usual_confidence: float | None = None,
+        aligned: bool = False,
     ):
         if weight.dim() != 2 or bias.shape != weight.shape[:1]:
             raise SizeError(
@@ -85,6 +87,7 @@ class Probe(ABC):
         self.name, self.origin, self.digest = name, origin, digest
         self.backbone, self.stage = backbone, stage
         self.licence, self.notes, self.usual_confidence = licence, notes, usual_confidence
+        self.aligned = aligned
         self.fallback_for = ""  # the probe that comes first but could not be had
         self.stand_in_since: float | None = None  # monotonic: since when
 

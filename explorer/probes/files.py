@@ -79,6 +79,7 @@ def load_probe(
         "licence": row.licence if row else "",
         "notes": row.notes if row else "",
         "usual_confidence": options.get("usual_confidence"),
+        "aligned": options.get("aligned") is True,
     }
     kind = PROBES.get(method)
     return kind(**arrays, **about, **kind.arguments(options, outputs))
@@ -101,6 +102,8 @@ def save_probe(probe: Probe, path: Path | str, card: Mapping[str, Any]) -> Path:
     options = {"layout": "probe", "outputs": probe.outputs} | probe.options()
     if probe.usual_confidence is not None:
         options["usual_confidence"] = probe.usual_confidence
+    if probe.aligned:
+        options["aligned"] = True
     write_weights(path, {"weight": probe.weight, "bias": probe.bias})
     filled = {
         "method": probe.kind,

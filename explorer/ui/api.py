@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import gradio as gr
 
-from explorer.core import Panel
+from explorer.core import ALIGN, Panel
 from explorer.options import MOST_NAMES
 from explorer.reproduce import check_checkpoints
 from explorer.session import Options, Session
@@ -19,7 +19,7 @@ from explorer.ui.grid import metrics_of, picture_file
 from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
-from explorer.validation import distinct
+from explorer.validation import checked, distinct
 from explorer.views import VIEWS, View
 from explorer.views.params import Option
 
@@ -56,7 +56,7 @@ def endpoint(session: Session, kind: type[View]) -> Callable[..., list[dict]]:
         }
         query = (given["row"], given["col"]) if kind.needs_query else None
         common = [given[name] for name in ("photo", *COMMON, "checkpoints")]
-        chosen = read_options(*common, query, view)
+        chosen = read_options(*common, query, view, given["align"])
         second = given.get("second")
         extra = {"second": read_photo(second.get("path"))} if second else {}
         return [described(panel) for panel in kind(**extra).render(session, chosen)]
@@ -82,6 +82,7 @@ def _signature(kind: type[View], options: Sequence[Option]) -> Signature:
         required |= {"row": (int, Parameter.empty), "col": (int, Parameter.empty)}
     second = {"second": (dict | None, None)} if kind.takes_second_photo else {}
     every = required | first | COMMON | own | second | {"checkpoints": (dict, {})}
+    every |= {"align": (bool, ALIGN)}
     return Signature(
         [
             Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
@@ -130,6 +131,7 @@ def read_options(
     checkpoints: dict,
     query: tuple[int, int] | None = None,
     view: dict[str, Any] | None = None,
+    align: bool = ALIGN,
 ) -> Options:
     """Return the options for a client's arguments; ``query`` is (row, col) on the output grid.
 
@@ -145,6 +147,7 @@ def read_options(
     )
     made = chosen.options(read_photo((photo or {}).get("path")))
     check_checkpoints(made.checkpoints, made.backbones, made.upsamplers, [view or {}])
+    made = replace(made, align=checked(bool, align, "align"))
     if view is not None:
         made = replace(made, view=dict(view))
     if query is not None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import gradio as gr
 
-from explorer.core import ExplorerError
+from explorer.core import ALIGN, ExplorerError
 from explorer.figure import DOUBLE, FORMATS, PRESETS
 from explorer.image import Photo
 from explorer.probes.strokes import read_strokes
@@ -44,6 +44,7 @@ def expose(session: Session) -> None:
         view_options: dict = {},  # noqa: B006  (read by Gradio as the default)
         second: dict | None = None,
         checkpoints: dict = {},  # noqa: B006
+        align: bool = ALIGN,
     ) -> gr.FileData:
         """A paper figure with its recipe inside. view: "pca", "attention", "similarity" ...; query:
         [row, col] on the output grid; preset: "teaser strip", "method comparison with insets",
@@ -62,6 +63,7 @@ def expose(session: Session) -> None:
             checkpoints,
             _point(query),
             _view_options(view, view_options),
+            align,
         )
         shown = Shown(view, options.view, _second(view, second))
         made = content(session, options, [shown])

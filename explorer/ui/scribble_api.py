@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from explorer.core import ALIGN
 from explorer.probes.scribble import check_strokes
 from explorer.probes.strokes import read_strokes
 from explorer.session import Session
@@ -29,13 +30,15 @@ def expose(session: Session) -> None:
         opacity: float = ProbeParams.opacity,
         reference: str | None = None,
         checkpoints: dict = {},  # noqa: B006  (read by Gradio as the default)
+        align: bool = ALIGN,
     ) -> list[dict]:
         """Label every pixel from strokes: [{"name", "colour": [r, g, b], "points": [[row, col],
         ...], "radius"}, ...], rows and columns in fractions of the photo, the radius in longer
         sides. One dict per panel; each method's prediction has "labels": an indexed PNG of class
         numbers, their names in its text "classes".
         """
-        options = read_options(photo, backbones, upsamplers, input_size, output_size, checkpoints)
+        sizes = (backbones, upsamplers, input_size, output_size, checkpoints)
+        options = read_options(photo, *sizes, align=align)
         found = read_strokes(strokes)
         check_strokes(found, options.output)
         further = {"reference": reference} if reference else {}

@@ -159,7 +159,7 @@ class ProbeView(RowView[Reading]):
             opacity = self.params(options).opacity
         photo = photo_of(place).astype(np.float32)
         image = (opacity * colours + (1 - opacity) * photo + 0.5).astype(np.uint8)
-        notes = [probe.caption(), place.resampler.note()]
+        notes = [probe.caption(), _other_features(place, probe), place.resampler.note()]
         if metrics is None:
             metrics = ()
             if measured.found.confidence is not None:
@@ -180,6 +180,14 @@ class ProbeView(RowView[Reading]):
             **({"strokes": options.view.get("strokes")} if probe.name == SCRIBBLE else {}),
         )
         return place.panel(image, notes, metrics=metrics, recipe=recipe, **parts)
+
+
+def _other_features(place: Place, probe: Probe) -> str:
+    """Return what a caption says of a probe that learnt from features aligned otherwise, or ""."""
+    aligned = bool(place.session.backbone(place.backbone).alignment(place.options.align))
+    if probe.name == SCRIBBLE or probe.aligned == aligned:
+        return ""
+    return f"learnt from {'aligned' if probe.aligned else 'unaligned'} features"
 
 
 def at_pixel(measured: Reading, pixel: tuple[int, int]) -> str:

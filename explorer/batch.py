@@ -11,7 +11,7 @@ from pathlib import Path
 
 from explorer.atomic_files import OutputError, part_file
 from explorer.core import ExplorerError
-from explorer.messages import one_line
+from explorer.core.messages import one_line
 from explorer.progress import progress_bar
 
 __all__ = [

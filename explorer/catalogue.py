@@ -7,10 +7,10 @@ from __future__ import annotations
 import json
 
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
+from explorer.core.validation import described
 from explorer.hub import Checkpoint, checkpoints, local_file, mark_built
 from explorer.probes import PROBES
 from explorer.upsamplers import UPSAMPLERS
-from explorer.validation import described
 from explorer.views import VIEWS
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]

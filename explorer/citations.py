@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from explorer.bibtex import arxiv, entry, key_of
 from explorer.core import ExplorerError, Panel
+from explorer.core.bibtex import arxiv, entry, key_of
 from explorer.upsamplers import UPSAMPLERS
 
 _OTHERS = {

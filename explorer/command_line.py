@@ -14,9 +14,8 @@ from annotated_types import Ge, Le
 
 from explorer.batch import find_photos, output_names, refuse_overwriting, run_all
 from explorer.core import ExplorerError
-from explorer.destinations import add_output, check_file, check_name
-from explorer.messages import one_line, shown
-from explorer.validation import (
+from explorer.core.messages import one_line, shown
+from explorer.core.validation import (
     NotJsonError,
     Real,
     Whole,
@@ -24,6 +23,7 @@ from explorer.validation import (
     distinct,
     read_json,
 )
+from explorer.destinations import add_output, check_file, check_name
 
 MOST_NAMES = 64  # in one argument
 _COUNT = Annotated[Whole, Ge(0), Le(10**9)]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from explorer.core import ALIGN, ExplorerError
+from explorer.core.messages import shown
+from explorer.core.validation import Whole, fits
 from explorer.image import Photo, fit_size
-from explorer.messages import shown
-from explorer.validation import Whole, fits
 
 MIN_SIZE, MAX_SIZE = 32, 4096
 MOST_NAMES = 24  # methods on one screen

@@ -13,7 +13,7 @@ from explorer.backbones.timm_model import (
     timm_statistics,
 )
 from explorer.core import UnknownNameError, pick_device
-from explorer.messages import listed, nearest, shown
+from explorer.core.messages import listed, nearest, shown
 
 __all__ = [
     "BACKBONES",

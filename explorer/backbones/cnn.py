@@ -17,7 +17,7 @@ from explorer.backbones.alignment import Shift, center_offset, moved, shift_of
 from explorer.backbones.base import BACKBONES, Backbone
 from explorer.backbones.timm_model import preset
 from explorer.core import UnknownNameError, WeightsError
-from explorer.messages import shown, suggestion
+from explorer.core.messages import shown, suggestion
 
 STAGES = {"blocks.5": (5,), "blocks.4": (4,), "blocks.6": (6,), "multi": (4, 5, 6)}
 DEFAULT_STAGE = "blocks.5"

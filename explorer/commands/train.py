@@ -10,9 +10,9 @@ from annotated_types import Ge, Le
 
 from explorer.command_line import assignments, numbers
 from explorer.core import ExplorerError
+from explorer.core.validation import Real, Whole, checked
 from explorer.destinations import add_output, check_file, same_file
 from explorer.input_files import given_path
-from explorer.validation import Real, Whole, checked
 
 if TYPE_CHECKING:
     from explorer.datasets import Dataset

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from explorer.core import ExplorerError
+from explorer.core.validation import read_json
 from explorer.evaluation.methods import BASELINE
 from explorer.evaluation.report import FILES, write_report
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column
 from explorer.input_files import read_text
-from explorer.validation import read_json
 
 SAME = ("title", "data", "backbone", "settings")
 NEEDED = (*SAME, "tables", "methods", "intro", "command", "date", "versions")

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from explorer.core import ExplorerError, Panel
+from explorer.core.messages import shown
+from explorer.core.validation import NotJsonError, read_json
 from explorer.figure.style import FigureStyle
 from explorer.input_files import read_file
-from explorer.messages import shown
-from explorer.validation import NotJsonError, read_json
 
 TITLE = "Feature Upsampling Explorer figure"
 FORMAT = "feature-upsampling-explorer/figure"

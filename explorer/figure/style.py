@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen
 
 from explorer.core import ExplorerError
-from explorer.messages import shown, suggestion
-from explorer.validation import Described, Real, checked, fits
+from explorer.core.messages import shown, suggestion
+from explorer.core.validation import Described, Real, checked, fits
 
 SINGLE = 3.25  # inches, one column of a two-column paper
 DOUBLE = 6.75  # inches, both columns

@@ -6,12 +6,12 @@ import logging
 from dataclasses import replace
 
 from explorer.core import UnknownNameError
+from explorer.core.messages import shown, suggestion
 from explorer.hub import lock
 from explorer.hub.cards import discover
 from explorer.hub.places import checkpoints_folder, converted_folder
 from explorer.hub.published import CHECKPOINTS
 from explorer.hub.rows import CONVERTED, ORIGINS, PUBLISHED, Checkpoint
-from explorer.messages import shown, suggestion
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from PIL import Image, ImageDraw
 
 from explorer.core import ExplorerError
+from explorer.core.messages import one_line
+from explorer.core.validation import Described, Real, Whole, checked, read_json
 from explorer.datasets import ClassSet
 from explorer.datasets.classes import Colour
-from explorer.messages import one_line
-from explorer.validation import Described, Real, Whole, checked, read_json
 
 MAX_STROKES, MAX_POINTS, MAX_POINTS_TOGETHER = 2000, 5000, 50_000
 MAX_PAINT = 500.0  # photo areas: what all strokes would cover side by side

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MaxLen, MinLen
 
 from explorer.core import ExplorerError, unknown_name
+from explorer.core.messages import listed, nearest, one_line, shown
+from explorer.core.validation import Described, Name, Whole, checked, distinct, fits
 from explorer.figure import PRESETS, FigureStyle
 from explorer.hub.resolution import is_path
 from explorer.image import Photo
 from explorer.loading import NO_WEIGHTS
-from explorer.messages import listed, nearest, one_line, shown
 from explorer.options import MAX_SIZE
 from explorer.reproduce.recipe import Shown
 from explorer.upsamplers import UPSAMPLERS
-from explorer.validation import Described, Name, Whole, checked, distinct, fits
 from explorer.views import VIEWS
 
 MAX_NAMES = 32

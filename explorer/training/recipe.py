@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
 from explorer.core import ExplorerError, UnknownNameError, unknown_name
-from explorer.messages import shown, suggestion
+from explorer.core.messages import shown, suggestion
+from explorer.core.validation import Described, Real, Whole, checked, distinct
 from explorer.upsamplers import UPSAMPLERS
-from explorer.validation import Described, Real, Whole, checked, distinct
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import gradio as gr
 
 from explorer.core import ALIGN, Panel
+from explorer.core.validation import checked, distinct
 from explorer.options import MOST_NAMES
 from explorer.reproduce import check_checkpoints
 from explorer.session import Options, Session
@@ -19,7 +20,6 @@ from explorer.ui.grid import metrics_of, picture_file
 from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
 from explorer.ui.status import trouble
-from explorer.validation import checked, distinct
 from explorer.views import VIEWS, View
 from explorer.views.params import Option
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from annotated_types import MaxLen
 
 from explorer.core import ExplorerError
-from explorer.messages import shown
-from explorer.validation import Real, Text, Whole, check_json, described, fits
+from explorer.core.messages import shown
+from explorer.core.validation import Real, Text, Whole, check_json, described, fits
 
 MOST_ITEMS = 64
 BOUNDED = {int: Whole, float: Real, str: Text}

@@ -8,6 +8,7 @@ from typing import Literal
 import gradio as gr
 
 from explorer.core import ALIGN, ExplorerError
+from explorer.core.validation import checked
 from explorer.figure import DOUBLE, FORMATS, PRESETS
 from explorer.image import Photo
 from explorer.probes.strokes import read_strokes
@@ -17,7 +18,6 @@ from explorer.ui.api import BACKBONES, UPSAMPLERS, one_sentence, read_options
 from explorer.ui.export_figure import content, figure_file, file_name
 from explorer.ui.photo_input import read_photo
 from explorer.ui.served import stored
-from explorer.validation import checked
 from explorer.views import VIEWS
 from explorer.views.base import check_second_photo, check_view_options
 

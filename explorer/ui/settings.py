@@ -14,10 +14,10 @@ from urllib.parse import parse_qsl, urlencode
 from annotated_types import MaxLen
 
 from explorer.core import ExplorerError
+from explorer.core.validation import Described, Name, Share, Text, Whole, checked, fits
 from explorer.image import Photo
 from explorer.session import Options
 from explorer.upsamplers import UPSAMPLERS
-from explorer.validation import Described, Name, Share, Text, Whole, checked, fits
 from explorer.views import VIEWS, View
 from explorer.views.params import Option
 

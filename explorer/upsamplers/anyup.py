@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.bibtex import arxiv
+from explorer.core.bibtex import arxiv
 from explorer.upsamplers.base import UPSAMPLERS
 from explorer.upsamplers.guided import GuidedAttention
 from explorer.upsamplers.layers import ResBlock, encoder

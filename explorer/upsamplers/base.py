@@ -84,7 +84,7 @@ class Upsampler(nn.Module):
     name: ClassVar[str]
     title: ClassVar[str]  # as written in papers
     paper: ClassVar[str] = ""  # arXiv id
-    citation: ClassVar[str] = ""  # a BibTeX entry, see `explorer.bibtex`
+    citation: ClassVar[str] = ""  # a BibTeX entry, see `explorer.core.bibtex`
     order: ClassVar[int] = 1000  # place in menus, lowest first; equal ones by name
 
     trained = HasParameters()

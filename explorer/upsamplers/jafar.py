@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.bibtex import arxiv
 from explorer.core import SizeError
+from explorer.core.bibtex import arxiv
 from explorer.upsamplers.base import UPSAMPLERS
 from explorer.upsamplers.guided import GuidedAttention
 from explorer.upsamplers.layers import NamedResBlock, encoder

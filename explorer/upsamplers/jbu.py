@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer.bibtex import entry
+from explorer.core.bibtex import entry
 from explorer.room import tile_bytes
 from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Rows, Upsampler
 from explorer.upsamplers.cost import MethodCost

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.bibtex import arxiv
 from explorer.core import SizeError
+from explorer.core.bibtex import arxiv
 from explorer.upsamplers.base import UPSAMPLERS, Upsampler
 from explorer.upsamplers.cost import MethodCost
 from explorer.upsamplers.layers import fused_silu

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.bibtex import arxiv
 from explorer.core import SizeError
+from explorer.core.bibtex import arxiv
 from explorer.room import tile_bytes
 from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Rows, Upsampler
 from explorer.upsamplers.cost import MethodCost

@@ -11,10 +11,10 @@ from annotated_types import Ge, Le
 from pydantic.dataclasses import dataclass as params
 
 from explorer.core import ExplorerError, NoAttentionError, Panel, Window
+from explorer.core.validation import Share, Whole
 from explorer.image import pixel_to_cell
 from explorer.session import Options, Session
 from explorer.upsamplers.windows import key_ranges
-from explorer.validation import Share, Whole
 from explorer.views import palette
 from explorer.views.base import VIEWS
 from explorer.views.params import Control, WindowRatio

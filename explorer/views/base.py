@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from explorer.core import ExplorerError, Panel, Registry
-from explorer.messages import listed, shown, suggestion
+from explorer.core.messages import listed, shown, suggestion
 from explorer.session import Options, Session
 from explorer.trouble import sentence
 from explorer.upsamplers import UPSAMPLERS

@@ -11,9 +11,9 @@ from annotated_types import Ge, Le
 from pydantic.dataclasses import dataclass
 
 from explorer.core import ExplorerError, Panel
+from explorer.core.validation import Real
 from explorer.session import Options
 from explorer.upsamplers.streaming import row_bands
-from explorer.validation import Real
 from explorer.views import palette
 from explorer.views.base import VIEWS, method_title
 from explorer.views.params import REFERENCE, Control, Method

@@ -16,8 +16,8 @@ from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from explorer.core import ExplorerError, unknown_name
+from explorer.core.validation import Name, Real, Share, checked, fits
 from explorer.upsamplers import UPSAMPLERS
-from explorer.validation import Name, Real, Share, checked, fits
 
 FIRST = "the first"  # of the chosen upsamplers
 METHODS, PROBES = "methods", "probes"  # menus of names that a registry holds

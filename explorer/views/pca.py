@@ -13,9 +13,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from explorer.core import ExplorerError, Panel
-from explorer.messages import shown
+from explorer.core.messages import shown
+from explorer.core.validation import Described, Real, Whole, checked
 from explorer.session import Options, Session, identity
-from explorer.validation import Described, Real, Whole, checked
 from explorer.views.base import VIEWS, View, error_panel, joined, method_title, photo_panel
 from explorer.views.basis import Basis, Scale, fit, project
 from explorer.views.params import Control, Params

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from explorer.core import ExplorerError, unknown_name
+from explorer.core.validation import Name, Share
 from explorer.hub import AbsentWeightsError
 from explorer.image import fit_size
 from explorer.probes import (
@@ -30,7 +31,6 @@ from explorer.probes.base import CLASS
 from explorer.probes.files import stage_of
 from explorer.probes.strokes import read_strokes
 from explorer.session import Options, Session
-from explorer.validation import Name, Share
 from explorer.views.basis import fit
 from explorer.views.params import PROBES as PROBE_MENU
 from explorer.views.params import REFERENCE, Control

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from explorer.core import ExplorerError, Panel, unknown_name
+from explorer.core.messages import listed, shown
 from explorer.datasets.classes import Colour
-from explorer.messages import listed, shown
 from explorer.probes import Prediction, Probe, SegmentationProbe
 from explorer.probes.base import CLASS, SCALAR
 from explorer.probes.strokes import read_strokes

@@ -13,9 +13,9 @@ from pydantic.dataclasses import dataclass as params
 from torch import Tensor
 
 from explorer.core import Panel
+from explorer.core.validation import Real
 from explorer.session import Options, Session
 from explorer.upsamplers import LinearResampler
-from explorer.validation import Real
 from explorer.views import palette
 from explorer.views.base import VIEWS
 from explorer.views.params import Control, WindowRatio

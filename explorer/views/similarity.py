@@ -11,10 +11,10 @@ from annotated_types import Ge, Le
 from pydantic.dataclasses import dataclass as params
 
 from explorer.core import Panel
+from explorer.core.validation import Real, Share
 from explorer.image import Photo
 from explorer.session import Options, Session
 from explorer.upsamplers import Resampler
-from explorer.validation import Real, Share
 from explorer.views import palette
 from explorer.views.attention import backdrop
 from explorer.views.base import VIEWS

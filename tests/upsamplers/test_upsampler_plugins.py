@@ -18,7 +18,7 @@ GROUPED = '''
 import torch
 from torch.nn import functional as F
 
-from explorer.bibtex import arxiv
+from explorer.core.bibtex import arxiv
 from explorer.core import SizeError
 from explorer.upsamplers.base import UPSAMPLERS, Resampler, Upsampler
 

@@ -114,7 +114,7 @@ from typing import Annotated, Literal
 
 from pydantic.dataclasses import dataclass
 
-from explorer.validation import Real, Share, Whole
+from explorer.core.validation import Real, Share, Whole
 from explorer.views.base import VIEWS, View, photo_panel
 from explorer.views.params import Control, Method, Params
 

@@ -19,7 +19,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import AfterValidator, AllowInfNan, BeforeValidator, TypeAdapter, ValidationError
 
 from explorer.core import ExplorerError
-from explorer.messages import listed, nearest, one_line, shown
+from explorer.core.messages import listed, nearest, one_line, shown
 
 MAX_DEPTH = 32  # of JSON: our own has seven levels
 MAX_JSON = 8 * 2**20  # characters

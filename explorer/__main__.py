@@ -56,7 +56,7 @@ def _run(arguments: list[str], name: str) -> int:
     named = arguments[0] if arguments and arguments[0] in command_names() else None
     args = build_parser(named, name).parse_args(arguments)
     if hasattr(args, "outputs"):
-        from explorer.destinations import check_outputs
+        from explorer.files.outputs import check_outputs
 
         check_outputs(args)
     if args.command in FULL_SIZE:

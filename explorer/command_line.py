@@ -23,7 +23,7 @@ from explorer.core.validation import (
     distinct,
     read_json,
 )
-from explorer.destinations import add_output, check_file, check_name
+from explorer.files.outputs import add_output, check_file, check_name
 
 MOST_NAMES = 64  # in one argument
 _COUNT = Annotated[Whole, Ge(0), Le(10**9)]

@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from explorer.atomic_files import OutputError, write_atomically
 from explorer.core import ALIGN
+from explorer.files.atomic import OutputError, write_atomically
 
 
 class FeatureCache:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 
-from explorer.atomic_files import OutputError
 from explorer.core import ExplorerError
+from explorer.files.atomic import OutputError
 from explorer.room import is_out_of_memory
 
 TROUBLE = "Something went wrong here, not with your input; the server's log has the details."

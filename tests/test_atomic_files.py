@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from explorer.atomic_files import OutputError, part_file, part_files, write_atomically
 from explorer.core import ExplorerError
 from explorer.feature_cache import FeatureCache
+from explorer.files.atomic import OutputError, part_file, part_files, write_atomically
 
 ROOT = Path(__file__).parent.parent
 WRITES_ITSELF = {"atomic_files.py", "release.py"}  # the latter resumes downloads under a lock
@@ -22,7 +22,7 @@ WRITES_ITSELF = {"atomic_files.py", "release.py"}  # the latter resumes download
 WRITER = """
 import sys, time
 from pathlib import Path
-from explorer.atomic_files import part_file
+from explorer.files.atomic import part_file
 with part_file(Path(sys.argv[1])) as part:
     part.write_bytes(b"half")
     print(part.name, flush=True)

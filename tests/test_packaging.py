@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from explorer import __version__
-from explorer.bundled import CHECKPOINTS, EXAMPLES
+from explorer.files.bundled import CHECKPOINTS, EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 BUNDLED = "explorer/_bundled"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from explorer.destinations import add_output
+from explorer.files.outputs import add_output
 
 HELP = "claims, evidence and verdicts as Markdown (docs/claims.md)"
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the document; return 0."""
-    from explorer.atomic_files import write_atomically
+    from explorer.files.atomic import write_atomically
     from explorer.findings import document
 
     text = document()

@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from explorer.command_line import add_align
-from explorer.destinations import add_output
+from explorer.files.inputs import given_path
+from explorer.files.outputs import add_output
 from explorer.hub.rows import check_checkpoint_name
-from explorer.input_files import given_path
 
 HELP = "score upsamplers on a folder of photos"
 TASKS = ("segmentation", "depth", "normals", "preservation", "reconstruction", "edges")

@@ -85,10 +85,10 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from explorer.core import ALIGN
-    from explorer.destinations import check_name
+    from explorer.files.outputs import check_name
+    from explorer.files.tensors import KINDS, read_tensor_recipe, sidecar
     from explorer.image import Photo, open_photo
     from explorer.session import Options, Session
-    from explorer.tensor_files import KINDS, read_tensor_recipe, sidecar
     from explorer.upsamplers import UPSAMPLERS
 
     UPSAMPLERS.get(args.upsampler)
@@ -221,9 +221,9 @@ def write_features(
 
     import torch
 
-    from explorer.atomic_files import part_files
     from explorer.core import ExplorerError
-    from explorer.tensor_files import TensorFile, sidecar, sidecar_text
+    from explorer.files.atomic import part_files
+    from explorer.files.tensors import TensorFile, sidecar, sidecar_text
 
     (name,), (method,) = options.backbones, options.upsamplers
     kind, dtype = target.suffix.lower().lstrip("."), recipe["dtype"]

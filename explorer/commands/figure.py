@@ -21,8 +21,8 @@ from explorer.command_line import (
     run_photos,
     view_option,
 )
-from explorer.destinations import add_output
-from explorer.input_files import given_path
+from explorer.files.inputs import given_path
+from explorer.files.outputs import add_output
 
 if TYPE_CHECKING:
     from explorer.core import Panel
@@ -281,8 +281,8 @@ def write_figure(
     Raises:
         ExplorerError: a panel has no picture, unless it had none in the figure of the recipe.
     """
-    from explorer.atomic_files import part_file
     from explorer.figure import panels_zip, render
+    from explorer.files.atomic import part_file
     from explorer.reproduce import complete, figure_panels
 
     panels = figure_panels(session, plan.options, plan.views)
@@ -307,8 +307,8 @@ def _given(text: str | None, usual: str) -> str:
 
 
 def _cite(where: Path, names: list[str]) -> None:
-    from explorer.atomic_files import part_file
     from explorer.citations import cite
+    from explorer.files.atomic import part_file
 
     text = cite(*names)
     if str(where) == "-":

@@ -6,8 +6,8 @@ import argparse
 import json
 from dataclasses import asdict
 
-from explorer.bundled import EXAMPLES
-from explorer.input_files import given_path
+from explorer.files.bundled import EXAMPLES
+from explorer.files.inputs import given_path
 
 HELP = "properties of a backbone, measured on photos: where its cells look"
 SIZE = 448

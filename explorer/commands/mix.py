@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from explorer.core import ExplorerError
-from explorer.destinations import add_output
+from explorer.files.outputs import add_output
 from explorer.hub.rows import check_checkpoint_name
 
 HELP = "average the weights of several runs"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from explorer.destinations import check_file
-from explorer.input_files import given_path
+from explorer.files.inputs import given_path
+from explorer.files.outputs import check_file
 
 HELP = "put the rows of a later evaluation into a report"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from explorer.command_line import assignments
-from explorer.destinations import add_output, check_file
+from explorer.files.inputs import given_path
+from explorer.files.outputs import add_output, check_file
 from explorer.hub.rows import check_checkpoint_name
-from explorer.input_files import given_path
 
 HELP = "score a finished run and write its card"
 

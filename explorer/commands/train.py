@@ -11,8 +11,8 @@ from annotated_types import Ge, Le
 from explorer.command_line import assignments, numbers
 from explorer.core import ExplorerError
 from explorer.core.validation import Real, Whole, checked
-from explorer.destinations import add_output, check_file, same_file
-from explorer.input_files import given_path
+from explorer.files.inputs import given_path
+from explorer.files.outputs import add_output, check_file, same_file
 
 if TYPE_CHECKING:
     from explorer.datasets import Dataset

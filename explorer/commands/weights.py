@@ -13,7 +13,7 @@ from typing import Any
 
 from explorer import hub
 from explorer.core import WeightsError
-from explorer.destinations import add_output
+from explorer.files.outputs import add_output
 from explorer.hub import lock
 from explorer.hub.network import Progress
 from explorer.hub.publish import plan, publish

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.core import ExplorerError
-from explorer.input_files import read_lines
+from explorer.files.inputs import read_lines
 
 BLOCKS = 20
 EVERY = 5  # one block of five is tested

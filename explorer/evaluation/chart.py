@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer.atomic_files import part_file
 from explorer.evaluation.tables import Table
+from explorer.files.atomic import part_file
 
 METHOD, CONTROL, LINE = "#1f5fa8", "#8a8f98", "#c9ccd1"
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from explorer.atomic_files import OutputError
+from explorer.files.atomic import OutputError
 
 
 class Ledger:

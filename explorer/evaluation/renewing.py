@@ -13,7 +13,7 @@ from explorer.evaluation.methods import BASELINE
 from explorer.evaluation.report import FILES, write_report
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column
-from explorer.input_files import read_text
+from explorer.files.inputs import read_text
 
 SAME = ("title", "data", "backbone", "settings")
 NEEDED = (*SAME, "tables", "methods", "intro", "command", "date", "versions")

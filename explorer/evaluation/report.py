@@ -26,8 +26,8 @@ def write_report(
     Raises:
         OutputError: the folder cannot be written.
     """
-    from explorer.atomic_files import write_atomically
     from explorer.evaluation.chart import chart
+    from explorer.files.atomic import write_atomically
     from explorer.hub.places import write_json
 
     text, data, picture = FILES if name is None else (f"{name}.{x}" for x in ("md", "json", "png"))

@@ -18,7 +18,6 @@ from explorer.core import ALIGN
 from explorer.datasets import Dataset, Example, open_dataset
 from explorer.datasets.maps import map_size, same_size
 from explorer.datasets.splits import thin
-from explorer.destinations import check_folder
 from explorer.evaluation.comparing import COMPARISONS, CompareRun
 from explorer.evaluation.environment import machine, versions
 from explorer.evaluation.fitting import Schedule
@@ -30,6 +29,7 @@ from explorer.evaluation.scenes import Sizes, Stage
 from explorer.evaluation.tables import Table, comparison_table, probe_tables
 from explorer.evaluation.tasks import TASKS
 from explorer.feature_cache import FeatureCache
+from explorer.files.outputs import check_folder
 from explorer.image import photo_size
 from explorer.probes import PROBES
 

@@ -15,7 +15,7 @@ from explorer.core import ExplorerError, Panel
 from explorer.core.messages import shown
 from explorer.core.validation import NotJsonError, read_json
 from explorer.figure.style import FigureStyle
-from explorer.input_files import read_file
+from explorer.files.inputs import read_file
 
 TITLE = "Feature Upsampling Explorer figure"
 FORMAT = "feature-upsampling-explorer/figure"

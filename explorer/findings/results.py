@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from explorer.bundled import RESULTS
 from explorer.core import ExplorerError
+from explorer.files.bundled import RESULTS
 
 NEEDED = ("title", "tables", "data", "backbone", "settings", "methods", "date", "versions")
 MAKE_ONE = (

@@ -32,12 +32,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from explorer.atomic_files import write_atomically
 from explorer.core import WeightsError
 from explorer.core.validation import read_json
+from explorer.files.atomic import write_atomically
+from explorer.files.inputs import read_text
 from explorer.hub.places import digest, write_json
 from explorer.hub.rows import CONVERTED, TRAINED, Checkpoint
-from explorer.input_files import read_text
 
 SCHEMA = 1
 REQUIRED = ("method", "backbone", "licence", "origin")

@@ -18,9 +18,9 @@ from typing import Any
 
 from explorer.core import WeightsError
 from explorer.core.validation import read_json
+from explorer.files.inputs import read_text
 from explorer.hub.places import cache_folder, checkpoints_folder, write_json
 from explorer.hub.rows import PUBLISHED, Checkpoint
-from explorer.input_files import read_text
 
 LOCK_NAME = "explorer_weights.lock.json"
 SCHEMA = 1

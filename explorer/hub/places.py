@@ -12,9 +12,9 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
-from explorer.atomic_files import OutputError, write_atomically
-from explorer.bundled import CHECKPOINTS
 from explorer.core import ExplorerError
+from explorer.files.atomic import OutputError, write_atomically
+from explorer.files.bundled import CHECKPOINTS
 
 __all__ = [
     "cache_folder",

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from explorer.core import WeightsError
+from explorer.files.inputs import check_regular
 from explorer.hub import fetch, lock
 from explorer.hub.cards import read_card
 from explorer.hub.catalogue import checkpoint
@@ -25,7 +26,6 @@ from explorer.hub.published import CHECKPOINTS
 from explorer.hub.release import release_file
 from explorer.hub.rows import CONVERTED, AbsentWeightsError, Checkpoint
 from explorer.hub.states import PICKLED
-from explorer.input_files import check_regular
 
 log = logging.getLogger(__name__)
 _SHARED_NAMES = {f for f, n in Counter(row.file for row in CHECKPOINTS).items() if n > 1}

@@ -11,9 +11,9 @@ from typing import Any
 
 from explorer.core import ExplorerError, Panel
 from explorer.figure import FigureStyle, read_figure
+from explorer.files.inputs import check_regular
 from explorer.hub.resolution import is_path
 from explorer.image import Photo
-from explorer.input_files import check_regular
 from explorer.reproduce.fields import (
     QUERY,
     SIZE,

@@ -9,7 +9,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from explorer.atomic_files import part_file, write_atomically
+from explorer.files.atomic import part_file, write_atomically
 
 SPIKE = 30  # times the median of the losses
 

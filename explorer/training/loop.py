@@ -15,10 +15,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from explorer.atomic_files import OutputError, part_file
 from explorer.core import ExplorerError, WeightsError
-from explorer.destinations import check_file
 from explorer.feature_cache import FeatureCache
+from explorer.files.atomic import OutputError, part_file
+from explorer.files.outputs import check_file
 from explorer.hub import load
 from explorer.progress import progress_bar
 from explorer.training.labelled import LabelledPhotos

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from explorer.core import WeightsError
-from explorer.destinations import check_file
+from explorer.files.outputs import check_file
 from explorer.hub.places import digest, write_weights
 from explorer.hub.rows import check_checkpoint_name
 from explorer.training.shipping import read_run, versions_here, write_run_card

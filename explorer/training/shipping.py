@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from explorer.atomic_files import part_file
 from explorer.core import WeightsError
-from explorer.destinations import same_file
 from explorer.feature_cache import FeatureCache
+from explorer.files.atomic import part_file
+from explorer.files.outputs import same_file
 from explorer.hub import write_card
 from explorer.hub.cards import read_card
 from explorer.training.loop import Places

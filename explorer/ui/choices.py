@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
-from explorer.bundled import EXAMPLES
+from explorer.files.bundled import EXAMPLES
 from explorer.hub import checkpoints, local_file
 from explorer.hub.network import offline, reachable
 from explorer.probes import PROBES, probe_rows

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from explorer.core import ExplorerError
+from explorer.files.inputs import read_file
 from explorer.image import Photo
-from explorer.input_files import read_file
 from explorer.probes import Stroke
 from explorer.probes.scribble import labels_npy, palette_png
 from explorer.probes.strokes import dump_strokes, open_strokes

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from explorer.atomic_files import part_file
+from explorer.files.atomic import part_file
 
 MIMES = {
     "png": "image/png",

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from explorer.__main__ import build_parser, main
 from explorer.core import ExplorerError
-from explorer.destinations import check_file, check_folder
+from explorer.files.outputs import check_file, check_folder
 from explorer.training.loop import Places, Trainer
 
 WRITES = ("--out", "--cache", "--file", "--save-probe", "--bibtex")

@@ -6,9 +6,9 @@ import argparse
 import io
 from functools import partial
 
-from explorer.bundled import EXAMPLES
 from explorer.commands.bench.measuring import measured, median_ms, spread, target, timed
-from explorer.input_files import given_path
+from explorer.files.bundled import EXAMPLES
+from explorer.files.inputs import given_path
 
 ATTENTION_MS, SIMILARITY_MS = 150.0, 1500.0
 EXAMPLE = EXAMPLES / "china.jpg"

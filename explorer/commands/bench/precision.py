@@ -7,7 +7,7 @@ import time
 
 from explorer.commands.bench.clicks import EXAMPLE
 from explorer.commands.bench.measuring import target
-from explorer.input_files import given_path
+from explorer.files.inputs import given_path
 
 LEAST_COSINE = 0.999  # of encoders in bfloat16, mean over pixels, of the methods that are halved
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.commands.bench.measuring import circumstances
 from explorer.core import ExplorerError
-from explorer.destinations import add_output
+from explorer.files.inputs import given_path
+from explorer.files.outputs import add_output
 from explorer.findings.benches import BILINEAR
 from explorer.hub.places import write_json
-from explorer.input_files import given_path
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from typing import Any
 from explorer.allocation import give_back_freed_memory
 from explorer.command_line import numbers
 from explorer.commands.bench.measuring import circumstances, measured, size_text
-from explorer.destinations import add_output
+from explorer.files.outputs import add_output
 from explorer.hub.places import write_json
 
 CHANNELS, CELLS, OUTPUT = 384, 16, 32  # a ViT-S/14 at 224 px in, features of 448 px as the target

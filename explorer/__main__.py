@@ -60,7 +60,7 @@ def _run(arguments: list[str], name: str) -> int:
 
         check_outputs(args)
     if args.command in FULL_SIZE:
-        from explorer.allocation import keep_freed_memory
+        from explorer.resources.allocator import keep_freed_memory
 
         keep_freed_memory()
     return args.run(args)

@@ -12,18 +12,19 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from explorer import costs, precision, room
+from explorer import estimates, precision
 from explorer.admission import Limits
 from explorer.backbones import Backbone, load_backbone
-from explorer.cache import Cache
 from explorer.core import FeatureMap, pick_device, wait_for
 from explorer.image import fit_size, resize
 from explorer.loading import load_upsampler
 from explorer.options import Options
 from explorer.probes import Probe
+from explorer.resources import memory
+from explorer.resources.cache import Cache
+from explorer.resources.request_context import check_between_layers, check_time
 from explorer.upsamplers import ImageHalf, Resampler, Upsampler
 from explorer.upsamplers.streaming import row_bands
-from explorer.visit import check_between_layers, check_time
 
 __all__ = ["Options", "Prepared", "Session"]
 
@@ -151,7 +152,7 @@ class Session:
         key = (options.photo.digest, *identity(model, options), size)
 
         def make() -> FeatureMap:
-            needed = costs.encoding_bytes(size)
+            needed = estimates.encoding_bytes(size)
             what = f"{model.title} on {size[0]}x{size[1]} pixels"
             return self._work(
                 lambda: model.extract(options.photo.tensor(size, self.device), options.align),
@@ -191,7 +192,7 @@ class Session:
             features = self.features(options, backbone)
             image = self.guidance(options)
             size = options.output
-            needed = costs.upsampling_bytes(method, features.data.shape[1], features.grid, size)
+            needed = estimates.upsampling_bytes(method, features.data.shape[1], features.grid, size)
 
             def prepare() -> Prepared:
                 start, half = time.perf_counter(), None
@@ -238,7 +239,7 @@ class Session:
 
         def make() -> Tensor:
             resampler = self.resampler(options, backbone, upsampler).resampler
-            needed = costs.projecting_bytes(len(weight), options.output)
+            needed = estimates.projecting_bytes(len(weight), options.output)
             return self._work(lambda: resampler.project(weight, bias), needed, f"{upsampler}'s map")
 
         return self.results.get(("projected", tag, *self.key(options, backbone, upsampler)), make)
@@ -255,7 +256,7 @@ class Session:
 
         def run() -> T:
             resampler = self.resampler(options, backbone, upsampler).resampler
-            needed = costs.projecting_bytes(1, options.output)
+            needed = estimates.projecting_bytes(1, options.output)
             return self._work(lambda: make(resampler), needed, f"{upsampler}'s features")
 
         return self.results.get(("kept", tag, *self.key(options, backbone, upsampler)), run)
@@ -305,9 +306,9 @@ class Session:
         if memory runs out all the same.
         """
         check_time()
-        room.require(needed, what, self.device, self.results.clear)
+        memory.require(needed, what, self.device, self.results.clear)
         with torch.no_grad():
-            return room.in_tiles(make, what, self.results.clear)
+            return memory.in_tiles(make, what, self.results.clear)
 
     def preview(self, options: Options, backbone: str, upsampler: str, shrink: int) -> Resampler:
         """Return a resampler for an output ``shrink`` times smaller, guidance included; not

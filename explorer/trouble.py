@@ -7,7 +7,7 @@ import logging
 
 from explorer.core import ExplorerError
 from explorer.files.atomic import OutputError
-from explorer.room import is_out_of_memory
+from explorer.resources.memory import is_out_of_memory
 
 TROUBLE = "Something went wrong here, not with your input; the server's log has the details."
 FULL = (

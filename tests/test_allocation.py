@@ -7,7 +7,7 @@ import pytest
 
 SCRIPT = """
 import resource, sys
-from explorer.allocation import keep_freed_memory
+from explorer.resources.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 import torch
@@ -24,9 +24,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 RELEASE = """
 import torch
-from explorer.allocation import keep_freed_memory
-from explorer.proc import resident_bytes
-from explorer.room import TooLargeError, require
+from explorer.resources.allocator import keep_freed_memory
+from explorer.resources.process_memory import resident_bytes
+from explorer.resources.memory import TooLargeError, require
 assert keep_freed_memory()
 cache = [torch.ones(2**18) for _ in range(256)]  # 1 MiB each
 before = resident_bytes()

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from explorer.core import ExplorerError
-from explorer.feature_cache import FeatureCache
 from explorer.files.atomic import OutputError, part_file, part_files, write_atomically
+from explorer.resources.feature_cache import FeatureCache
 
 ROOT = Path(__file__).parent.parent
 WRITES_ITSELF = {"atomic_files.py", "release.py"}  # the latter resumes downloads under a lock

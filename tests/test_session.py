@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from explorer.cache import Cache, size_of
 from explorer.core import ExplorerError, FeatureMap
 from explorer.image import open_photo
+from explorer.resources.cache import Cache, size_of
 from explorer.session import Options, Session
 
 

@@ -16,7 +16,7 @@ from explorer.backbones.base import BACKBONES, Backbone
 from explorer.core import ExplorerError, SizeError, UnknownNameError, WeightsError
 from explorer.hub import hub_file
 from explorer.hub.fetch import cached_hub_file
-from explorer.room import is_out_of_memory
+from explorer.resources.memory import is_out_of_memory
 
 # What timm's models and torch raise for a call they cannot carry out.
 CALL_ERRORS = (

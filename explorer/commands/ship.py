@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     from explorer.backbones import load_backbone
     from explorer.core import pick_device
     from explorer.datasets import open_dataset
-    from explorer.feature_cache import FeatureCache
     from explorer.loading import load_upsampler
     from explorer.progress import progress_bar, report_to
+    from explorer.resources.feature_cache import FeatureCache
     from explorer.training.photos import photo_paths, split
     from explorer.training.recipe import check_options
     from explorer.training.sharpness import label_scores

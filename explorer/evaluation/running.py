@@ -28,10 +28,10 @@ from explorer.evaluation.report import summary_line, write_report
 from explorer.evaluation.scenes import Sizes, Stage
 from explorer.evaluation.tables import Table, comparison_table, probe_tables
 from explorer.evaluation.tasks import TASKS
-from explorer.feature_cache import FeatureCache
 from explorer.files.outputs import check_folder
 from explorer.image import photo_size
 from explorer.probes import PROBES
+from explorer.resources.feature_cache import FeatureCache
 
 PATIENCE = timedelta(hours=12)  # one process may upsample long while the others wait
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from explorer.backbones import Backbone
 from explorer.core import ALIGN, ExplorerError, wait_for
 from explorer.datasets import Example
-from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import Photo, fit_size, resize
+from explorer.resources.feature_cache import FeatureCache, cached_features
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from explorer.findings.published import (
 )
 from explorer.findings.tables import linked, margins_text, score_grid
 from explorer.findings.verdicts import memory_verdict, reconstruction_verdict, window_verdict
-from explorer.room import GIB
+from explorer.resources.memory import GIB
 
 INTRO = (
     "Claims about AnyUp and JAFAR that circulate, and what the evidence says. What the papers "

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from explorer.hub.network import Progress
 from explorer.hub.rows import AbsentWeightsError
-from explorer.visit import seconds_left
+from explorer.resources.request_context import seconds_left
 
 T = TypeVar("T")
 

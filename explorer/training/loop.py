@@ -16,11 +16,11 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from explorer.core import ExplorerError, WeightsError
-from explorer.feature_cache import FeatureCache
 from explorer.files.atomic import OutputError, part_file
 from explorer.files.outputs import check_file
 from explorer.hub import load
 from explorer.progress import progress_bar
+from explorer.resources.feature_cache import FeatureCache
 from explorer.training.labelled import LabelledPhotos
 from explorer.training.log import RunLog, plot
 from explorer.training.optimiser import enlarge, make_optimiser, pace

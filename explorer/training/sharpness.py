@@ -8,7 +8,7 @@ import torch
 
 from explorer.datasets import Dataset
 from explorer.datasets.splits import thin
-from explorer.feature_cache import FeatureCache
+from explorer.resources.feature_cache import FeatureCache
 from explorer.training.labelled import LabelCase, label_case
 from explorer.upsamplers import UPSAMPLERS
 

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from explorer.core import WeightsError
-from explorer.feature_cache import FeatureCache
 from explorer.files.atomic import part_file
 from explorer.files.outputs import same_file
 from explorer.hub import write_card
 from explorer.hub.cards import read_card
+from explorer.resources.feature_cache import FeatureCache
 from explorer.training.loop import Places
 from explorer.training.photos import SPLIT_SEED
 from explorer.training.validation import FACTORS, SIDE, cases, ceiling, score, summary

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import resize
+from explorer.resources.feature_cache import FeatureCache, cached_features
 from explorer.training.boxes import Box
 from explorer.training.labelled import LabelCase, LabelledPhotos
 from explorer.training.photos import PhotoFolder, View, stacked

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.core import ImageError
-from explorer.feature_cache import FeatureCache, cached_features
 from explorer.image import center_crop_square, open_photo, resize
+from explorer.resources.feature_cache import FeatureCache, cached_features
 
 SIDE = 448
 FACTORS = (2, 4)

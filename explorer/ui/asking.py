@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from explorer import costs
+from explorer import estimates
 
 NAMES = ("backbones", "upsamplers")
 SIZES = ("input_size", "output_size")
@@ -36,7 +36,9 @@ def seconds(found: dict[str, Any]) -> int:
     """Return for how many seconds the work asked for should get a shared GPU."""
     sizes = [found.get(name, 448) for name in SIZES]
     sizes = [size if 0 < size < 10_000 else 448 for size in sizes]
-    return costs.gpu_seconds(len(found.get("backbones", [""])), found.get("upsamplers", []), *sizes)
+    return estimates.gpu_seconds(
+        len(found.get("backbones", [""])), found.get("upsamplers", []), *sizes
+    )
 
 
 def _labels(event: Callable[..., Any], inputs: Sequence[Any]) -> list[str]:

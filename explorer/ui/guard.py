@@ -15,12 +15,12 @@ import gradio as gr
 from gradio.components.api_component import Api
 from gradio_client.utils import is_http_url_like
 
+from explorer.resources.request_context import Visit, during
 from explorer.ui import journal, zero
 from explorer.ui.arguments import check_arguments
 from explorer.ui.asking import asked, seconds
 from explorer.ui.latest import page_of_event
 from explorer.ui.status import trouble
-from explorer.visit import Visit, during
 
 WORK = "work"  # the queue of all events that compute
 # Events with few inputs and no photo, and those outside the queue, only rearrange the page.

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from gradio.context import LocalContext
 
-from explorer.visit import Superseded, current, steps
+from explorer.resources.request_context import Superseded, current, steps
 
 T = TypeVar("T")
 MOST_VISITORS = 1000  # remembered at once; a forgotten one's work is not stopped

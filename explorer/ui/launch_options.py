@@ -9,7 +9,7 @@ from typing import Any
 from explorer.admission import Limits
 from explorer.options import MAX_SIZE
 from explorer.precision import EXACT, HALF
-from explorer.room import GIB
+from explorer.resources.memory import GIB
 from explorer.session import DEFAULT_BUDGET, Session
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from explorer.allocation import give_back_freed_memory
-from explorer.proc import resident_bytes
+from explorer.resources.allocator import give_back_freed_memory
+from explorer.resources.process_memory import resident_bytes
 from explorer.session import Session
 
 SPARE = 768 * 2**20  # bytes of freed memory that the process may keep for its next work

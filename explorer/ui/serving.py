@@ -18,8 +18,8 @@ from starlette.routing import Route
 from explorer import __version__
 from explorer.core import WeightsError
 from explorer.image import open_photo
-from explorer.proc import resident_bytes
-from explorer.room import free_bytes
+from explorer.resources.memory import free_bytes
+from explorer.resources.process_memory import resident_bytes
 from explorer.session import Session
 from explorer.ui import journal, zero
 from explorer.ui.choices import example_photos

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.core import Attention, Window
-from explorer.room import tile_bytes
+from explorer.resources.memory import tile_bytes
 from explorer.upsamplers.interpolation import SeparableResampler
 from explorer.upsamplers.resampler import LinearResampler, Rows
 from explorer.upsamplers.windows import (

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from explorer.core import SizeError
 from explorer.core.bibtex import arxiv
-from explorer.room import tile_bytes
+from explorer.resources.memory import tile_bytes
 from explorer.upsamplers.backward import Patch, through_filter, through_maps
 from explorer.upsamplers.base import (
     UPSAMPLERS,

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.core.bibtex import entry
-from explorer.room import tile_bytes
+from explorer.resources.memory import tile_bytes
 from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Rows, Upsampler
 from explorer.upsamplers.cost import MethodCost
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from explorer.core import Attention, NoAttentionError, Window
-from explorer.room import tile_bytes
+from explorer.resources.memory import tile_bytes
 from explorer.upsamplers.resampler import Resampler, Rows, check_projection
 
 SCORE_BYTES = 64 * 2**20  # attention weights held at once

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.core import Attention, NoAttentionError, SizeError
-from explorer.room import tile_bytes
+from explorer.resources.memory import tile_bytes
 
 Rows = tuple[int, int] | None
 # Upsampled features held at once where single pixels are picked from them.

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer.room import tile_bytes
+from explorer.resources.memory import tile_bytes
+from explorer.resources.request_context import check_time
 from explorer.upsamplers.resampler import Resampler
 from explorer.upsamplers.windows import pooling_shares
-from explorer.visit import check_time
 
 BAND_BYTES = 128 * 2**20  # upsampled features held at once
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.room import tile_bytes
+from explorer.resources.memory import tile_bytes
 from explorer.upsamplers.layers import RawValueAttention, ResBlock, RoPE
 from explorer.upsamplers.windows import pooling_shares
 

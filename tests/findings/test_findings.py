@@ -17,7 +17,6 @@ from explorer.evaluation.report import cell_text as written_text
 from explorer.evaluation.report import table_json
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column
-from explorer.feature_cache import FeatureCache
 from explorer.findings import (
     Known,
     claims_passages,
@@ -34,6 +33,7 @@ from explorer.findings.passages import Code, Fold, Grid, Heading, Words, plain
 from explorer.findings.published import PUBLISHED, SEGMENTATION, across_papers, like_for_like
 from explorer.findings.results import MAKE_ONE, cell_text, read_report, shipped_reports
 from explorer.loading import load_upsampler
+from explorer.resources.feature_cache import FeatureCache
 from explorer.training import labelled, validation
 from explorer.training.photos import photo_paths, split
 from explorer.upsamplers import UPSAMPLERS

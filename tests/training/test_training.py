@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from explorer.__main__ import main
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.datasets import open_dataset
-from explorer.feature_cache import FeatureCache, cached_features
 from explorer.hub.cards import read_card
 from explorer.image import resize
 from explorer.loading import load_upsampler
+from explorer.resources.feature_cache import FeatureCache, cached_features
 from explorer.training import loop, terms, validation
 from explorer.training.log import read_log
 from explorer.training.loop import Places, Trainer, start_from

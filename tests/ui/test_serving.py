@@ -15,12 +15,14 @@ import torch
 
 gr = pytest.importorskip("gradio")
 
-from explorer import costs, room  # noqa: E402
+from explorer import estimates  # noqa: E402
 from explorer.admission import Limits  # noqa: E402
-from explorer.cache import Cache  # noqa: E402
 from explorer.core import ExplorerError, FeatureMap, UnknownNameError  # noqa: E402
 from explorer.image import open_photo  # noqa: E402
 from explorer.precision import EXACT, HALF, prepare  # noqa: E402
+from explorer.resources import memory  # noqa: E402
+from explorer.resources.cache import Cache  # noqa: E402
+from explorer.resources.request_context import TooSlowError, Visit, check_time, during  # noqa: E402
 from explorer.session import Options, Session  # noqa: E402
 from explorer.ui import journal, layout, serving, sweeping, zero  # noqa: E402
 from explorer.ui.arguments import check_arguments  # noqa: E402
@@ -31,7 +33,6 @@ from explorer.ui.guard import guarded, typed  # noqa: E402
 from explorer.ui.photo_input import read_photo  # noqa: E402
 from explorer.upsamplers import UPSAMPLERS  # noqa: E402
 from explorer.upsamplers.anyup import AnyUp  # noqa: E402
-from explorer.visit import TooSlowError, Visit, check_time, during  # noqa: E402
 
 STRANGERS = Limits(trust_names=False, longest=2048)
 SMALL = {"input_size": 64, "output_size": 64}
@@ -288,9 +289,9 @@ def test_what_is_asked_is_read_off_names():
 
     found = asked(explore, [object()] * 4, ({"path": "/x"}, ["a"], ["anyup", "b"], 512))
     assert found == {"backbones": ["a"], "upsamplers": ["anyup", "b"], "input_size": 512}
-    assert costs.LEAST_SECONDS <= seconds(found) <= costs.MOST_SECONDS
-    assert seconds({"upsamplers": ["anyup"] * 4, "output_size": 2048}) == costs.MOST_SECONDS
-    assert seconds({}) == costs.LEAST_SECONDS
+    assert estimates.LEAST_SECONDS <= seconds(found) <= estimates.MOST_SECONDS
+    assert seconds({"upsamplers": ["anyup"] * 4, "output_size": 2048}) == estimates.MOST_SECONDS
+    assert seconds({}) == estimates.LEAST_SECONDS
 
 
 def test_zero_gpu_is_left_alone_elsewhere(monkeypatch):
@@ -455,9 +456,9 @@ def test_what_cannot_fit_is_refused_with_the_numbers(photo, monkeypatch):
     session = Session("cpu", allow_network=False)
     options = Options(photo, upsamplers=("anyup",), **SMALL)
     session.features(options, "efficientnet_lite0")
-    monkeypatch.setattr(room, "free_bytes", lambda device: room.GIB // 2 + 2**20)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: memory.GIB // 2 + 2**20)
     with pytest.raises(
-        room.TooLargeError,
+        memory.TooLargeError,
         match=r"AnyUp at 64x\d+ needs about 0.\d GiB and 0.0 GiB|"
         r"AnyUp at \d+x64 needs about 0.\d GiB and 0.0 GiB",
     ):
@@ -465,11 +466,11 @@ def test_what_cannot_fit_is_refused_with_the_numbers(photo, monkeypatch):
 
 
 def test_there_is_memory_here():
-    free = room.free_bytes(torch.device("cpu"))
+    free = memory.free_bytes(torch.device("cpu"))
     assert free is None or 2**24 < free < 2**50
-    assert costs.upsampling_bytes("anyup", 384, (32, 32), (448, 448)) < room.GIB
-    larger = costs.upsampling_bytes("anyup", 384, (128, 128), (2048, 2048))
-    assert larger > 4 * costs.upsampling_bytes("bilinear", 384, (128, 128), (2048, 2048))
+    assert estimates.upsampling_bytes("anyup", 384, (32, 32), (448, 448)) < memory.GIB
+    larger = estimates.upsampling_bytes("anyup", 384, (128, 128), (2048, 2048))
+    assert larger > 4 * estimates.upsampling_bytes("bilinear", 384, (128, 128), (2048, 2048))
 
 
 def test_lost_memory_is_answered_by_smaller_blocks():
@@ -485,8 +486,8 @@ def test_lost_memory_is_answered_by_smaller_blocks():
         return usual(self, *spans)
 
     def short(self, q_rows, q_cols, k_rows, k_cols):
-        blocks.append(room.tile_bytes(1600))
-        if room.tile_bytes(1600) > 100:  # as if only the smallest blocks fitted
+        blocks.append(memory.tile_bytes(1600))
+        if memory.tile_bytes(1600) > 100:  # as if only the smallest blocks fitted
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
         return usual(self, q_rows, q_cols, k_rows, k_cols)
 
@@ -498,14 +499,14 @@ def test_lost_memory_is_answered_by_smaller_blocks():
         wanted, before = made.features(), len(blocks)
         blocks.clear()
         patch.setattr(kind, "_weights", short)
-        found = room.in_tiles(lambda: made.features(), "this", lambda: released.append(1))
+        found = memory.in_tiles(lambda: made.features(), "this", lambda: released.append(1))
         assert torch.allclose(found, wanted, atol=1e-5)
         assert blocks[:2] == [1600, 400] and set(blocks[2:]) == {100} and len(released) == 2
         assert len(blocks) > before  # more blocks, because they are smaller
-        patch.setattr(room, "tile_bytes", lambda usual: 101)
-        with pytest.raises(room.TooLargeError, match="does not suffice for this"):
-            room.in_tiles(lambda: made.features(), "this", lambda: None)
-    assert room.tile_bytes(100) == 100
+        patch.setattr(memory, "tile_bytes", lambda usual: 101)
+        with pytest.raises(memory.TooLargeError, match="does not suffice for this"):
+            memory.in_tiles(lambda: made.features(), "this", lambda: None)
+    assert memory.tile_bytes(100) == 100
 
 
 def test_a_session_goes_on_after_lost_memory(session, photo, monkeypatch):
@@ -525,7 +526,7 @@ def test_a_session_goes_on_after_lost_memory(session, photo, monkeypatch):
 
 def test_other_errors_are_not_taken_for_lost_memory():
     with pytest.raises(RuntimeError, match="shape"):
-        room.in_tiles(lambda: (_ for _ in ()).throw(RuntimeError("shape")), "x", lambda: None)
+        memory.in_tiles(lambda: (_ for _ in ()).throw(RuntimeError("shape")), "x", lambda: None)
 
 
 # --- precision ---

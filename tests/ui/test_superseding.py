@@ -12,12 +12,7 @@ from torch import nn
 gr = pytest.importorskip("gradio")
 
 from explorer.image import open_photo  # noqa: E402
-from explorer.session import Options, Session  # noqa: E402
-from explorer.ui import layout, serving  # noqa: E402
-from explorer.ui.choices import example_photos  # noqa: E402
-from explorer.ui.latest import LatestState  # noqa: E402
-from explorer.views import VIEWS  # noqa: E402
-from explorer.visit import (  # noqa: E402
+from explorer.resources.request_context import (  # noqa: E402
     Superseded,
     TooSlowError,
     Visit,
@@ -27,6 +22,11 @@ from explorer.visit import (  # noqa: E402
     during,
     steps,
 )
+from explorer.session import Options, Session  # noqa: E402
+from explorer.ui import layout, serving  # noqa: E402
+from explorer.ui.choices import example_photos  # noqa: E402
+from explorer.ui.latest import LatestState  # noqa: E402
+from explorer.views import VIEWS  # noqa: E402
 
 SMALL = {"input_size": 64, "output_size": 64}
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from explorer import precision
 from explorer.citations import cite
 from explorer.core import ExplorerError, FeatureMap, NoAttentionError, SizeError, UnknownNameError
-from explorer.costs import gpu_seconds, upsampling_bytes
+from explorer.estimates import gpu_seconds, upsampling_bytes
 from explorer.upsamplers import UPSAMPLERS, LinearResampler
 from explorer.upsamplers.jbu import JointBilateral
 

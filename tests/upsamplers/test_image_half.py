@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from explorer import precision
-from explorer.cache import Cache
 from explorer.core import SizeError
 from explorer.image import open_photo
+from explorer.resources.cache import Cache
 from explorer.session import Options, Session
 from explorer.upsamplers import UPSAMPLERS
 

@@ -10,7 +10,7 @@ from tiny import TinySession
 from torch.nn import functional as F
 
 from explorer.evaluation.comparing import Reconstruction
-from explorer.memory import ON_LINUX, peak_memory
+from explorer.resources.peak_memory import ON_LINUX, peak_memory
 from explorer.upsamplers import windows
 from explorer.upsamplers.streaming import averaged_back
 from explorer.views import measures

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from explorer import proc
+from explorer.resources import process_memory
 
 if TYPE_CHECKING:
     import torch
@@ -55,12 +55,12 @@ def circumstances(device: torch.device) -> dict[str, Any]:
 def measured() -> Iterator[Cost]:
     """Measure the body; its peak memory is the kernel's own high-water mark, reset before."""
     cost = Cost()
-    proc.restart_peak()  # where it cannot, the peak is the process's: too high, never too low
-    before = proc.resident_bytes()
+    process_memory.restart_peak()  # where it cannot, the peak is the process's: too high, never too low
+    before = process_memory.resident_bytes()
     wall, cpu = time.perf_counter(), time.process_time()
     yield cost
     cost.wall, cost.cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = proc.peak_bytes()
+    peak = process_memory.peak_bytes()
     cost.extra = None if peak is None else peak - before
 
 

@@ -36,7 +36,7 @@ print(-1 if cost.extra is None else cost.extra)
 
 def bench(args: argparse.Namespace) -> list[bool]:
     """Prepare each method and project twelve components; no estimate may be below its peak."""
-    from explorer.costs import projecting_bytes, upsampling_bytes
+    from explorer.estimates import projecting_bytes, upsampling_bytes
     from explorer.upsamplers import UPSAMPLERS
 
     names = args.upsamplers.split(",") if args.upsamplers else UPSAMPLERS.names()

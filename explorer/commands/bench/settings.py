@@ -86,7 +86,7 @@ def measure(
     import torch
 
     from explorer.datasets import open_dataset
-    from explorer.feature_cache import FeatureCache
+    from explorer.resources.feature_cache import FeatureCache
     from explorer.training.photos import photo_paths, split
     from explorer.training.sharpness import label_cases
     from explorer.training.validation import cases, cosine

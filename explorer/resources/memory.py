@@ -10,8 +10,8 @@ from typing import TypeVar
 import psutil
 import torch
 
-from explorer.allocation import give_back_freed_memory
 from explorer.core import ExplorerError
+from explorer.resources.allocator import give_back_freed_memory
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from explorer.visit import current
+from explorer.resources.request_context import current
 
 T = TypeVar("T")
 

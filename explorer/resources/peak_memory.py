@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from explorer import proc
-from explorer.allocation import give_back_freed_memory
+from explorer.resources import process_memory
+from explorer.resources.allocator import give_back_freed_memory
 
 ON_CUDA = "torch.cuda.max_memory_allocated"
 ON_LINUX = "the process's peak resident set (VmHWM)"
@@ -41,9 +41,9 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
         found.extra, found.what = torch.cuda.max_memory_allocated(device) - before, ON_CUDA
         return
     give_back_freed_memory()
-    started = device.type == "cpu" and proc.restart_peak()
-    before = proc.resident_bytes()
+    started = device.type == "cpu" and process_memory.restart_peak()
+    before = process_memory.resident_bytes()
     yield found
-    after = proc.peak_bytes()
+    after = process_memory.peak_bytes()
     if started and after is not None:
         found.extra, found.what = max(0, after - before), ON_LINUX

@@ -12,7 +12,7 @@ __all__ = ["load_backbone", "load_upsampler", "open_photo"]
 _HOMES = {
     "load_backbone": "explorer.backbones",
     "load_upsampler": "explorer.loading",
-    "open_photo": "explorer.image",
+    "open_photo": "explorer.imaging",
 }
 
 

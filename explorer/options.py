@@ -8,7 +8,7 @@ from typing import Any
 from explorer.core import ALIGN, ExplorerError
 from explorer.core.messages import shown
 from explorer.core.validation import Whole, fits
-from explorer.image import Photo, fit_size
+from explorer.imaging import Photo, fit_size
 
 MIN_SIZE, MAX_SIZE = 32, 4096
 MOST_NAMES = 24  # methods on one screen

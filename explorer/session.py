@@ -16,7 +16,7 @@ from explorer import estimates, precision
 from explorer.admission import Limits
 from explorer.backbones import Backbone, load_backbone
 from explorer.core import FeatureMap, pick_device, wait_for
-from explorer.image import fit_size, resize
+from explorer.imaging import fit_size, resize
 from explorer.loading import load_upsampler
 from explorer.options import Options
 from explorer.probes import Probe

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from explorer.__main__ import build_parser
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 from explorer.session import Session
 from explorer.ui import layout
 from explorer.ui.settings import Settings

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, features
 
 from explorer.core import ImageError, SizeError
-from explorer.image import (
+from explorer.imaging import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     MAX_PIXELS,

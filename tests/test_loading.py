@@ -18,7 +18,7 @@ from explorer.commands.features import features_recipe
 from explorer.core import ExplorerError, UnknownNameError, WeightsError, WeightsWarning
 from explorer.evaluation.methods import describe, load_methods
 from explorer.hub import checkpoint, checkpoints, checkpoints_folder, find, local_file
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.reproduce import Shown, figure_recipe
 from explorer.session import Options, Session
 from explorer.upsamplers import UPSAMPLERS

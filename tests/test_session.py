@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from explorer.core import ExplorerError, FeatureMap
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 from explorer.resources.cache import Cache, size_of
 from explorer.session import Options, Session
 

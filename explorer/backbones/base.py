@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from explorer.backbones.alignment import Shift, moved, shift_of
 from explorer.core import ALIGN, FeatureMap, Registry, SizeError
-from explorer.image import normalise
+from explorer.imaging import normalise
 
 BACKBONES: Registry[Backbone] = Registry("backbone")
 

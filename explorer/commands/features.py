@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from explorer.core import ALIGN
     from explorer.files.outputs import check_name
     from explorer.files.tensors import KINDS, read_tensor_recipe, sidecar
-    from explorer.image import Photo, open_photo
+    from explorer.imaging import Photo, open_photo
     from explorer.session import Options, Session
     from explorer.upsamplers import UPSAMPLERS
 
@@ -180,7 +180,7 @@ def features_recipe(
     session: Session, options: Options, projection: Projection | None, dtype: str
 ) -> dict[str, Any]:
     """Return what a file of features says of itself: what made it, from what, in which layout."""
-    from explorer.image import fit_size
+    from explorer.imaging import fit_size
     from explorer.reproduce import versions
 
     (name,), (method,) = options.backbones, options.upsamplers

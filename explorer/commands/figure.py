@@ -27,7 +27,7 @@ from explorer.files.outputs import add_output
 if TYPE_CHECKING:
     from explorer.core import Panel
     from explorer.figure import FigureStyle
-    from explorer.image import Photo
+    from explorer.imaging import Photo
     from explorer.reproduce import Restored, Shown
     from explorer.session import Options, Session
 
@@ -107,7 +107,7 @@ class Plan:
 def run(args: argparse.Namespace) -> int:
     """Write the figures; return 0, or 1 if some photo of several failed."""
     from explorer.core import ExplorerError
-    from explorer.image import open_photo
+    from explorer.imaging import open_photo
     from explorer.reproduce import open_figure, restore
     from explorer.session import Session
 
@@ -163,7 +163,7 @@ def read_plan(
 
     from explorer.core import ALIGN, ExplorerError
     from explorer.figure import PRESETS, FigureStyle
-    from explorer.image import Photo
+    from explorer.imaging import Photo
     from explorer.reproduce import Shown, check_checkpoints, figure_recipe
     from explorer.session import Options
     from explorer.upsamplers import UPSAMPLERS

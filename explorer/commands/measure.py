@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from explorer.backbones import load_backbone
     from explorer.batch import find_photos
     from explorer.evaluation.cell_offset import at_sizes
-    from explorer.image import open_photo
+    from explorer.imaging import open_photo
 
     name, _, stage = args.backbone.partition(":")
     backbone = load_backbone(name, stage or None, args.device)

@@ -10,7 +10,7 @@ from explorer.datasets.classes import find_classes
 from explorer.datasets.folder import find_maps, find_photos, guess_folder
 from explorer.datasets.maps import DEPTH_MAX, IGNORE, READERS, same_size
 from explorer.datasets.splits import choose_split, read_list
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 
 
 def check_dataset(

@@ -20,7 +20,7 @@ from explorer.datasets.maps import (
     same_size,
 )
 from explorer.datasets.splits import Split, choose_split
-from explorer.image import Photo, open_photo
+from explorer.imaging import Photo, open_photo
 
 KINDS = ("labels", "depth", "normals", "boundaries")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")

@@ -10,8 +10,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from explorer import formats
 from explorer.core import ExplorerError, SizeError
+from explorer.imaging import formats
 
 IGNORE = 255
 DEPTH_MAX = 10.0

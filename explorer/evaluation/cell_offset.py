@@ -15,7 +15,7 @@ from explorer.backbones import Backbone
 from explorer.backbones.alignment import moved
 from explorer.core import ExplorerError
 from explorer.evaluation.statistics import mean_interval
-from explorer.image import Photo, center_crop_square
+from explorer.imaging import Photo, center_crop_square
 
 PLACES = 6  # in a row and in a column of a photo
 PATCH, STRENGTH = 8, 0.4  # side in pixels and standard deviation of the noise at a place

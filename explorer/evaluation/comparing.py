@@ -20,7 +20,7 @@ from explorer.evaluation.ledger import Ledger
 from explorer.evaluation.methods import Method
 from explorer.evaluation.scenes import Scene, Stage, stamp, wait
 from explorer.evaluation.tasks import Column
-from explorer.image import fit_size
+from explorer.imaging import fit_size
 from explorer.progress import progress_bar
 from explorer.upsamplers.streaming import averaged_back
 

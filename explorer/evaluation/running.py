@@ -29,7 +29,7 @@ from explorer.evaluation.scenes import Sizes, Stage
 from explorer.evaluation.tables import Table, comparison_table, probe_tables
 from explorer.evaluation.tasks import TASKS
 from explorer.files.outputs import check_folder
-from explorer.image import photo_size
+from explorer.imaging import photo_size
 from explorer.probes import PROBES
 from explorer.resources.feature_cache import FeatureCache
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from explorer.backbones import Backbone
 from explorer.core import ALIGN, ExplorerError, wait_for
 from explorer.datasets import Example
-from explorer.image import Photo, fit_size, resize
+from explorer.imaging import Photo, fit_size, resize
 from explorer.resources.feature_cache import FeatureCache, cached_features
 
 

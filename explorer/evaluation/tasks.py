@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from explorer.datasets import Dataset, Example, nearest
 from explorer.evaluation import metrics
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.probes import DepthProbe, NormalsProbe, Prediction, Probe, SegmentationProbe
 from explorer.probes.dense import DEPTH_BINS, expected_depth
 

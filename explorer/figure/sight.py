@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from explorer.oklab import seen_oklab
+from explorer.imaging.color import seen_oklab
 
 TOO_CLOSE = 0.06  # OKLab distance under which two chips are hard to tell apart
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from explorer.core import ExplorerError, WeightsError
-from explorer.image import normalise
+from explorer.imaging import normalise
 
 BATCHNORM_EPS = 1e-5
 LAST_BLOCK = "11"  # of ViT-S and ViT-B: the last block before the final norm

@@ -13,7 +13,7 @@ from explorer.core.messages import listed, nearest, one_line, shown
 from explorer.core.validation import Described, Name, Whole, checked, distinct, fits
 from explorer.figure import PRESETS, FigureStyle
 from explorer.hub.resolution import is_path
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.loading import NO_WEIGHTS
 from explorer.options import MAX_SIZE
 from explorer.reproduce.recipe import Shown

@@ -13,7 +13,7 @@ from explorer import __version__
 from explorer.core import ExplorerError, Panel
 from explorer.hub.places import digest
 from explorer.hub.resolution import is_path
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.session import Options, Session
 from explorer.views import VIEWS
 from explorer.views.base import check_second_photo

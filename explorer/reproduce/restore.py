@@ -13,7 +13,7 @@ from explorer.core import ExplorerError, Panel
 from explorer.figure import FigureStyle, read_figure
 from explorer.files.inputs import check_regular
 from explorer.hub.resolution import is_path
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.reproduce.fields import (
     QUERY,
     SIZE,

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from explorer.core import ExplorerError
 from explorer.datasets import IGNORE, Dataset, Example, nearest
 from explorer.datasets.splits import GAP, thin
-from explorer.image import fit_size, resize
+from explorer.imaging import fit_size, resize
 from explorer.resources.feature_cache import FeatureCache, cached_features
 from explorer.training.boxes import Box
 from explorer.upsamplers import LinearResampler

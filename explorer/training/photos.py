@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from explorer.core import ExplorerError, ImageError
-from explorer.image import Photo, center_crop_square, open_photo, resize
+from explorer.imaging import Photo, center_crop_square, open_photo, resize
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 HELD_OUT = 80

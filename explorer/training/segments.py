@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer.oklab import rgb_to_oklab
+from explorer.imaging.color import rgb_to_oklab
 
 PLACE = 0.8  # OKLab distance that one whole image side counts for
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer.image import resize
+from explorer.imaging import resize
 from explorer.resources.feature_cache import FeatureCache, cached_features
 from explorer.training.boxes import Box
 from explorer.training.labelled import LabelCase, LabelledPhotos

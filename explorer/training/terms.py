@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from explorer.core import ExplorerError, Registry
 from explorer.core.messages import listed
 from explorer.datasets.maps import nearest
-from explorer.image import resize
+from explorer.imaging import resize
 from explorer.training.augment import distort, soften
 from explorer.training.downsampler import AttentionDownsampler
 from explorer.training.losses import CRFLoss, feature_loss, lead_loss, uncertain_loss

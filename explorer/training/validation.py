@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explorer.core import ImageError
-from explorer.image import center_crop_square, open_photo, resize
+from explorer.imaging import center_crop_square, open_photo, resize
 from explorer.resources.feature_cache import FeatureCache, cached_features
 
 SIDE = 448

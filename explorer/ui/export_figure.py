@@ -21,7 +21,7 @@ from explorer.figure import (
 from explorer.figure.grid import arrange
 from explorer.figure.latex import shown_keys
 from explorer.figure.recipe import to_json
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.probes.strokes import Stroke
 from explorer.reproduce import Shown, figure_panels, figure_recipe
 from explorer.session import Options, Session

@@ -10,7 +10,7 @@ import gradio as gr
 from explorer.core import ALIGN, ExplorerError
 from explorer.core.validation import checked
 from explorer.figure import DOUBLE, FORMATS, PRESETS
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.probes.strokes import read_strokes
 from explorer.reproduce import Shown, complete
 from explorer.session import Session

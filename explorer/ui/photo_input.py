@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 
 from explorer.core import ImageError
 from explorer.files.bundled import EXAMPLES
-from explorer.image import Photo, open_photo
+from explorer.imaging import Photo, open_photo
 from explorer.resources.cache import Cache
 
 _PHOTOS = Cache(256 * 2**20)  # every event hands over the file anew; it is decoded once

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from explorer.core import ExplorerError, Panel
-from explorer.image import Photo, fit_size
+from explorer.imaging import Photo, fit_size
 from explorer.probes import Stroke
 from explorer.probes.scribble import MAX_CLASSES
 from explorer.probes.strokes import (

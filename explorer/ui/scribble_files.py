@@ -7,7 +7,7 @@ from pathlib import Path
 
 from explorer.core import ExplorerError
 from explorer.files.inputs import read_file
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.probes import Stroke
 from explorer.probes.scribble import labels_npy, palette_png
 from explorer.probes.strokes import dump_strokes, open_strokes

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from explorer import __version__
 from explorer.core import WeightsError
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 from explorer.resources.memory import free_bytes
 from explorer.resources.process_memory import resident_bytes
 from explorer.session import Session

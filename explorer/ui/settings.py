@@ -15,7 +15,7 @@ from annotated_types import MaxLen
 
 from explorer.core import ExplorerError
 from explorer.core.validation import Described, Name, Share, Text, Whole, checked, fits
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.session import Options
 from explorer.upsamplers import UPSAMPLERS
 from explorer.views import VIEWS, View

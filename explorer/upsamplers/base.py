@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from explorer.core import FeatureMap, Registry, SizeError
-from explorer.image import IMAGENET_MEAN, IMAGENET_STD, normalise
+from explorer.imaging import IMAGENET_MEAN, IMAGENET_STD, normalise
 from explorer.upsamplers.casting import cast
 from explorer.upsamplers.cost import MethodCost
 from explorer.upsamplers.inputs import check_features, check_image, check_inputs, compute_dtype

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as params
 
 from explorer.core import ExplorerError, NoAttentionError, Panel, Window
 from explorer.core.validation import Share, Whole
-from explorer.image import pixel_to_cell
+from explorer.imaging import pixel_to_cell
 from explorer.session import Options, Session
 from explorer.upsamplers.windows import key_ranges
 from explorer.views import palette

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from explorer import precision
 from explorer.core import ExplorerError, wait_for
-from explorer.image import fit_size
+from explorer.imaging import fit_size
 from explorer.resources.peak_memory import Peak, peak_memory
 from explorer.session import Options, Session
 from explorer.upsamplers import Resampler, Upsampler

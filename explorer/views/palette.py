@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from explorer.core import Colorbar, ExplorerError
-from explorer.oklab import oklab_to_linear, oklab_to_rgb, rgb_to_oklab, seen_oklab
+from explorer.imaging.color import oklab_to_linear, oklab_to_rgb, rgb_to_oklab, seen_oklab
 
 STEPS = 256
 BAR = 65  # colours of a colour bar

@@ -15,7 +15,7 @@ from torch import Tensor
 from explorer.core import ExplorerError, unknown_name
 from explorer.core.validation import Name, Share
 from explorer.hub import AbsentWeightsError
-from explorer.image import fit_size
+from explorer.imaging import fit_size
 from explorer.probes import (
     PROBES,
     Prediction,

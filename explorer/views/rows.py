@@ -13,7 +13,7 @@ import torch
 from pydantic.dataclasses import dataclass as params
 
 from explorer.core import ExplorerError, Panel
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.session import Options, Session
 from explorer.upsamplers import LinearResampler, Resampler, Upsampler
 from explorer.views.base import View, error_panel, joined, method_title, photo_panel

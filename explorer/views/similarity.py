@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as params
 
 from explorer.core import Panel
 from explorer.core.validation import Real, Share
-from explorer.image import Photo
+from explorer.imaging import Photo
 from explorer.session import Options, Session
 from explorer.upsamplers import Resampler
 from explorer.views import palette

@@ -13,7 +13,7 @@ from explorer.backbones import BACKBONES, is_embedded, load_backbone, statistics
 from explorer.backbones.cnn import STAGES, match_by_order, packaged_weights
 from explorer.backbones.timm_model import is_timm_name
 from explorer.core import ExplorerError, SizeError, UnknownNameError, WeightsError
-from explorer.image import normalise, open_photo
+from explorer.imaging import normalise, open_photo
 from explorer.session import Options, Session
 from explorer.views import VIEWS
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from explorer.__main__ import build_parser, main
 from explorer.figure import read_recipe
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 
 
 def figure(photo, out, *more):

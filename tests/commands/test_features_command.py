@@ -15,7 +15,7 @@ import explorer.commands.features as command
 from explorer import load_backbone, load_upsampler, open_photo
 from explorer.__main__ import main
 from explorer.files.tensors import TensorFile, read_tensor_recipe
-from explorer.image import fit_size
+from explorer.imaging import fit_size
 from explorer.upsamplers import streaming
 
 SMALL = ["--input-size", "96", "--output-size", "72", "--device", "cpu"]

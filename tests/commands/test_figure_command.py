@@ -23,7 +23,7 @@ from explorer.__main__ import main
 from explorer.batch import find_photos, output_names
 from explorer.figure import read_figure, read_recipe, render
 from explorer.hub import checkpoint
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 from explorer.reproduce import open_figure
 from explorer.upsamplers import UPSAMPLERS
 

@@ -13,7 +13,7 @@ from explorer.backbones.alignment import moved
 from explorer.backbones.base import Backbone
 from explorer.core import ExplorerError
 from explorer.evaluation.cell_offset import at_sizes, measure
-from explorer.image import Photo
+from explorer.imaging import Photo
 
 SIDE = 128
 

@@ -19,7 +19,7 @@ from explorer.evaluation import probing
 from explorer.evaluation.ledger import Ledger, pack, unpack
 from explorer.evaluation.running import Evaluation, Request, evaluate
 from explorer.evaluation.statistics import difference_intervals, mean_interval
-from explorer.image import fit_size
+from explorer.imaging import fit_size
 from explorer.probes import load_probe
 
 

@@ -9,7 +9,7 @@ import pytest
 from bmp_writer import BITFIELDS, RLE4, RLE8, Kind, rows, run_lengths, write
 
 from explorer.core import ImageError
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 
 RNG = np.random.default_rng(0)
 HEADERS = (12, 40, 52, 56, 64, 108, 124)

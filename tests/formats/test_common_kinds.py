@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from explorer.core import ImageError
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 
 RNG = np.random.default_rng(5)
 NOISE = Image.fromarray(RNG.integers(0, 256, (40, 56, 4), dtype=np.uint8))

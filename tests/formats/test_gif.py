@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 
 PALETTE = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]], np.uint8)
 

@@ -12,7 +12,7 @@ import pytest
 import tiff_writer as tiff
 
 from explorer.core import ImageError
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 
 TIFFS = [
     tiff.Kind(tiff.RGB, 16, planar=2),

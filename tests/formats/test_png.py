@@ -23,7 +23,7 @@ from png_writer import (
 )
 
 from explorer.core import ImageError
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 
 KINDS = [
     Kind(colour, bits, interlaced, hidden, filtered)

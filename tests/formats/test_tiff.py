@@ -33,7 +33,7 @@ from tiff_writer import (
 )
 
 from explorer.core import ImageError
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 
 DEPTHS = {
     WHITE_IS_ZERO: [(bits, UNSIGNED) for bits in (1, 2, 4, 8, 12, 16, 32)] + [(32, FLOAT)],

@@ -12,7 +12,7 @@ from plugins import plugged_in
 from explorer import probes
 from explorer.core import Panel
 from explorer.hub import checkpoints
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 from explorer.probes import PROBES, load_probe, save_probe
 from explorer.probes.base import CLASS, DIRECTION, SCALAR
 from explorer.session import Options, Session

@@ -15,7 +15,7 @@ from explorer.core import ExplorerError, SizeError, WeightsError
 from explorer.datasets import ClassSet
 from explorer.hub import checkpoint, checkpoints
 from explorer.hub.states import read_state
-from explorer.image import normalise
+from explorer.imaging import normalise
 from explorer.probes import (
     PROBES,
     DepthProbe,

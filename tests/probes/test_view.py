@@ -8,7 +8,7 @@ import torch
 
 from explorer.core import ExplorerError
 from explorer.datasets import ClassSet
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 from explorer.probes import DepthProbe, NormalsProbe, SegmentationProbe, Stroke, save_probe
 from explorer.session import Options, Session
 from explorer.views import VIEWS

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from explorer.__main__ import main
 from explorer.core import ExplorerError
 from explorer.datasets import open_dataset
-from explorer.image import resize
+from explorer.imaging import resize
 from explorer.resources.feature_cache import FeatureCache
 from explorer.training import labelled, loop
 from explorer.training.boxes import Box

@@ -17,7 +17,7 @@ from explorer.__main__ import main
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.datasets import open_dataset
 from explorer.hub.cards import read_card
-from explorer.image import resize
+from explorer.imaging import resize
 from explorer.loading import load_upsampler
 from explorer.resources.feature_cache import FeatureCache, cached_features
 from explorer.training import loop, terms, validation

@@ -8,7 +8,7 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
-from explorer.image import open_photo  # noqa: E402
+from explorer.imaging import open_photo  # noqa: E402
 from explorer.session import Options  # noqa: E402
 from explorer.ui import view_bar  # noqa: E402
 from explorer.ui.choices import (  # noqa: E402

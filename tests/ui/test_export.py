@@ -15,7 +15,7 @@ from explorer.__main__ import main  # noqa: E402
 from explorer.admission import Limits  # noqa: E402
 from explorer.core import ExplorerError, Panel  # noqa: E402
 from explorer.figure import PRESETS, FigureStyle, Inset, figure_size, read_figure  # noqa: E402
-from explorer.image import open_photo  # noqa: E402
+from explorer.imaging import open_photo  # noqa: E402
 from explorer.probes import Stroke  # noqa: E402
 from explorer.reproduce import Shown, figure_recipe, restore  # noqa: E402
 from explorer.session import Session  # noqa: E402

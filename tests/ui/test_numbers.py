@@ -8,7 +8,7 @@ import pytest
 gr = pytest.importorskip("gradio")
 
 from explorer.findings.passages import Code, Fold, Grid, Heading, Words, plain  # noqa: E402
-from explorer.image import open_photo  # noqa: E402
+from explorer.imaging import open_photo  # noqa: E402
 from explorer.resources.peak_memory import Peak  # noqa: E402
 from explorer.session import Options  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402

@@ -16,7 +16,7 @@ gr = pytest.importorskip("gradio")
 
 from explorer.admission import Limits  # noqa: E402
 from explorer.core import ExplorerError  # noqa: E402
-from explorer.image import open_photo  # noqa: E402
+from explorer.imaging import open_photo  # noqa: E402
 from explorer.session import Session  # noqa: E402
 from explorer.trouble import TROUBLE  # noqa: E402
 from explorer.ui import api, figure_api, scribble_api  # noqa: E402

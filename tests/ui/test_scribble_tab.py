@@ -11,7 +11,7 @@ from PIL import Image
 gr = pytest.importorskip("gradio")
 
 from explorer.core import ExplorerError  # noqa: E402
-from explorer.image import open_photo  # noqa: E402
+from explorer.imaging import open_photo  # noqa: E402
 from explorer.probes import Stroke  # noqa: E402
 from explorer.probes.strokes import dump_strokes, load_strokes  # noqa: E402
 from explorer.session import Options  # noqa: E402

@@ -18,7 +18,7 @@ gr = pytest.importorskip("gradio")
 from explorer import estimates  # noqa: E402
 from explorer.admission import Limits  # noqa: E402
 from explorer.core import ExplorerError, FeatureMap, UnknownNameError  # noqa: E402
-from explorer.image import open_photo  # noqa: E402
+from explorer.imaging import open_photo  # noqa: E402
 from explorer.precision import EXACT, HALF, prepare  # noqa: E402
 from explorer.resources import memory  # noqa: E402
 from explorer.resources.cache import Cache  # noqa: E402

@@ -11,7 +11,7 @@ from torch import nn
 
 gr = pytest.importorskip("gradio")
 
-from explorer.image import open_photo  # noqa: E402
+from explorer.imaging import open_photo  # noqa: E402
 from explorer.resources.request_context import (  # noqa: E402
     Superseded,
     TooSlowError,

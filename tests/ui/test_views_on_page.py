@@ -12,7 +12,7 @@ gr = pytest.importorskip("gradio")
 from explorer.core import ExplorerError  # noqa: E402
 from explorer.evaluation.scenes import Sizes, Stage  # noqa: E402
 from explorer.hub import checkpoints  # noqa: E402
-from explorer.image import open_photo  # noqa: E402
+from explorer.imaging import open_photo  # noqa: E402
 from explorer.probes import load_probe, predict_together, probe_rows  # noqa: E402
 from explorer.resources.feature_cache import FeatureCache  # noqa: E402
 from explorer.session import Options, Session  # noqa: E402

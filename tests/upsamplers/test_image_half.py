@@ -8,7 +8,7 @@ import torch
 
 from explorer import precision
 from explorer.core import SizeError
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 from explorer.resources.cache import Cache
 from explorer.session import Options, Session
 from explorer.upsamplers import UPSAMPLERS

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from explorer.image import IMAGENET_MEAN, IMAGENET_STD
+from explorer.imaging import IMAGENET_MEAN, IMAGENET_STD
 from explorer.upsamplers import UPSAMPLERS
 from explorer.upsamplers.attention import window_bounds
 from explorer.upsamplers.featup import JBULearnedRange

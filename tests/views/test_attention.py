@@ -10,7 +10,7 @@ from scipy import stats
 from tiny import METHODS
 
 from explorer.core import ExplorerError
-from explorer.image import cell_of_pixel
+from explorer.imaging import cell_of_pixel
 from explorer.upsamplers import UPSAMPLERS, LinearResampler
 from explorer.views import VIEWS, palette, rows
 from explorer.views.attention import AttentionView, numbers, reading, weights_table

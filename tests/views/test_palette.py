@@ -5,7 +5,7 @@ import pytest
 
 from explorer.core import ExplorerError
 from explorer.figure import confusable
-from explorer.oklab import oklab_to_rgb, rgb_to_oklab
+from explorer.imaging.color import oklab_to_rgb, rgb_to_oklab
 from explorer.views import palette
 
 

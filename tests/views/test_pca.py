@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.extmath import svd_flip
 
 from explorer.core import ExplorerError
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 from explorer.session import Options, Session
 from explorer.views import VIEWS
 from explorer.views.basis import Scale, fit

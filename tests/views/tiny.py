@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from explorer.backbones.base import Backbone
 from explorer.core import UnknownNameError
-from explorer.image import open_photo
+from explorer.imaging import open_photo
 from explorer.session import Session
 from explorer.upsamplers import UPSAMPLERS, Resampler, Upsampler
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def bench(args: argparse.Namespace) -> list[bool]:
     """Time a click for every method: attention overlays and similarity maps, once prepared."""
-    from explorer.image import open_photo
+    from explorer.imaging import open_photo
     from explorer.session import Options, Session
     from explorer.views import VIEWS
     from explorer.views.attention import reading

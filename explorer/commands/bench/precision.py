@@ -26,7 +26,7 @@ def bench(args: argparse.Namespace) -> list[bool]:
     """
     import torch
 
-    from explorer.image import fit_size, open_photo
+    from explorer.imaging import fit_size, open_photo
     from explorer.options import Options
     from explorer.precision import HALF, prepare
     from explorer.session import Session

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from explorer.core import ImageError
-from explorer.formats import tiff_tags as tags
-from explorer.formats.samples import (
+from explorer.imaging.formats import tiff_tags as tags
+from explorer.imaging.formats.samples import (
     both_bytes,
     raw_mode,
     rounded,
@@ -21,7 +21,7 @@ from explorer.formats.samples import (
     sixteen_bit,
     to_image,
 )
-from explorer.formats.tiff_planes import plane_of
+from explorer.imaging.formats.tiff_planes import plane_of
 
 SIGNED, FLOAT = 2, 3
 PREMULTIPLIED, STRAIGHT = 1, 2

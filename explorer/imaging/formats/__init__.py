@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from explorer.core import ImageError
-from explorer.formats import bmp, gif, png, tiff, tiff_tags
+from explorer.imaging.formats import bmp, gif, png, tiff, tiff_tags
 
 _LOADERS = {"TIFF": tiff.load, "BMP": bmp.load, "GIF": gif.load, "PNG": png.load}
 _ORIENTATION_TAG = 0x0112

@@ -11,9 +11,9 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from PIL import Image
 
-from explorer import formats
 from explorer.core import ImageError
-from explorer.formats.samples import rounded_words, sixteen_bit
+from explorer.imaging import formats
+from explorer.imaging.formats.samples import rounded_words, sixteen_bit
 
 MAX_SIDE = 16_384
 MAX_PIXELS = 40_000_000

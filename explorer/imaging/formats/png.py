@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from explorer.core import ImageError
-from explorer.formats.samples import (
+from explorer.imaging.formats.samples import (
     both_bytes,
     raw_mode,
     reopened,

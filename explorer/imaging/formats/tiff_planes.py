@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile
 
-from explorer.formats import tiff_tags as tags
+from explorer.imaging.formats import tiff_tags as tags
 
 SHORT, LONG, UNDEFINED = 3, 4, 7
 KEPT = (

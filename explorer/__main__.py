@@ -1,6 +1,6 @@
 """``python -m explorer COMMAND``: every module of ``explorer.commands`` is a command.
 
-Exit statuses are listed in `explorer.exit_status`. A command's module, and the libraries it needs,
+Exit statuses are listed in `explorer.cli.exit_status`. A command's module, and the libraries it needs,
 are imported when it is asked for.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from explorer.interrupts import Interrupts  # nothing else here: each import delays listening
+from explorer.cli.interrupts import Interrupts  # nothing else here: each import delays listening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def build_parser(only: str | None = None, name: str = AS_MODULE) -> argparse.Arg
 
 def main(arguments: list[str] | None = None, name: str = AS_MODULE) -> int:
     """Run a command and return its exit status; errors a user can read end with one line."""
-    from explorer.exit_status import ended
+    from explorer.cli.exit_status import ended
 
     return ended(lambda: _run(sys.argv[1:] if arguments is None else arguments, name))
 
@@ -70,7 +70,7 @@ def program(name: str = "feature-explorer") -> None:
     """Run the command line as a program of its own: ``feature-explorer``, ``-m explorer``."""
     interrupts = Interrupts()
     interrupts.install()
-    from explorer.exit_status import run_program
+    from explorer.cli.exit_status import run_program
 
     run_program(lambda: main(name=name), interrupts)
 

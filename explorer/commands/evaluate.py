@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from explorer.command_line import add_align
+from explorer.cli.arguments import add_align
 from explorer.files.inputs import given_path
 from explorer.files.outputs import add_output
 from explorer.hub.rows import check_checkpoint_name

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explorer.command_line import (
+from explorer.cli.arguments import (
     add_align,
     add_run_arguments,
     destination,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explorer.command_line import (
+from explorer.cli.arguments import (
     add_align,
     add_run_arguments,
     destination,

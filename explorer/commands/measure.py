@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the offsets; return 0."""
     from explorer.backbones import load_backbone
-    from explorer.batch import find_photos
+    from explorer.cli.batch import find_photos
     from explorer.evaluation.cell_offset import at_sizes
     from explorer.imaging import open_photo
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from explorer.command_line import assignments
+from explorer.cli.arguments import assignments
 from explorer.files.inputs import given_path
 from explorer.files.outputs import add_output, check_file
 from explorer.hub.rows import check_checkpoint_name
@@ -44,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write checkpoint and card; return 0."""
     from explorer.backbones import load_backbone
+    from explorer.cli.progress import progress_bar, report_to
     from explorer.core import pick_device
     from explorer.datasets import open_dataset
     from explorer.loading import load_upsampler
-    from explorer.progress import progress_bar, report_to
     from explorer.resources.feature_cache import FeatureCache
     from explorer.training.photos import photo_paths, split
     from explorer.training.recipe import check_options

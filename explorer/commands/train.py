@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 
-from explorer.command_line import assignments, numbers
+from explorer.cli.arguments import assignments, numbers
 from explorer.core import ExplorerError
 from explorer.core.validation import Real, Whole, checked
 from explorer.files.inputs import given_path

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from explorer import hub
+from explorer.cli.progress import progress_bar, report_to
 from explorer.core import WeightsError
 from explorer.files.outputs import add_output
 from explorer.hub import lock
 from explorer.hub.network import Progress
 from explorer.hub.publish import plan, publish
 from explorer.hub.rows import Checkpoint, check_checkpoint_name
-from explorer.progress import progress_bar, report_to
 
 HELP = "list, pull, verify, convert, publish and pin checkpoints"
 

@@ -14,6 +14,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from torch.nn import functional as F
 
+from explorer.cli.progress import progress_bar
 from explorer.datasets import Dataset, Example, nearest
 from explorer.evaluation import metrics
 from explorer.evaluation.ledger import Ledger
@@ -21,7 +22,6 @@ from explorer.evaluation.methods import Method
 from explorer.evaluation.scenes import Scene, Stage, stamp, wait
 from explorer.evaluation.tasks import Column
 from explorer.imaging import fit_size
-from explorer.progress import progress_bar
 from explorer.upsamplers.streaming import averaged_back
 
 FACTORS = (2, 4)

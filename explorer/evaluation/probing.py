@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 
+from explorer.cli.progress import progress_bar
 from explorer.core import ExplorerError
 from explorer.datasets import Dataset, Example
 from explorer.evaluation.fitting import Samples, Schedule, digest_of, fit
@@ -28,7 +29,6 @@ from explorer.evaluation.pixels import Pixels, choose_pixels
 from explorer.evaluation.scenes import Scene, Stage, stamp, wait
 from explorer.evaluation.tasks import Task, Truth
 from explorer.probes import Probe, predict_together
-from explorer.progress import progress_bar
 
 OWN, SHARED = "own", "shared"
 Weights = dict[

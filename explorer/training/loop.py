@@ -15,11 +15,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
+from explorer.cli.progress import progress_bar
 from explorer.core import ExplorerError, WeightsError
 from explorer.files.atomic import OutputError, part_file
 from explorer.files.outputs import check_file
 from explorer.hub import load
-from explorer.progress import progress_bar
 from explorer.resources.feature_cache import FeatureCache
 from explorer.training.labelled import LabelledPhotos
 from explorer.training.log import RunLog, plot

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from explorer.__main__ import command_names, main
+from explorer.cli.exit_status import ended
+from explorer.cli.interrupts import Interrupts
 from explorer.core import WeightsError
-from explorer.exit_status import ended
-from explorer.interrupts import Interrupts
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = command_names()
@@ -200,7 +200,7 @@ def test_a_fault_of_the_program_is_not_hidden():
 def test_an_interrupt_that_python_dropped_comes_again():
     code = """
 import time
-from explorer.interrupts import Interrupts
+from explorer.cli.interrupts import Interrupts
 interrupts = Interrupts()
 interrupts.install()
 class Swallows:

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 import explorer.loading
 import explorer.reproduce.recipe
 from explorer.__main__ import main
-from explorer.batch import find_photos, output_names
+from explorer.cli.batch import find_photos, output_names
 from explorer.figure import read_figure, read_recipe, render
 from explorer.hub import checkpoint
 from explorer.imaging import open_photo

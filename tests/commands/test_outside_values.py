@@ -9,7 +9,7 @@ from PIL import Image
 
 import explorer.session
 from explorer.__main__ import main
-from explorer.command_line import assignments, name_list, numbers, pairs, view_option
+from explorer.cli.arguments import assignments, name_list, numbers, pairs, view_option
 from explorer.core import ExplorerError
 from explorer.hub.cards import read_card
 from explorer.training.recipe import recipe

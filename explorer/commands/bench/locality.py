@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from explorer.command_line import numbers
+from explorer.cli.arguments import numbers
 from explorer.commands.bench import settings
 
 

@@ -6,7 +6,7 @@ import argparse
 import statistics
 from typing import Any
 
-from explorer.command_line import numbers
+from explorer.cli.arguments import numbers
 from explorer.commands.bench.measuring import circumstances, measured, size_text
 from explorer.files.outputs import add_output
 from explorer.hub.places import write_json

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from explorer.command_line import numbers
+from explorer.cli.arguments import numbers
 from explorer.commands.bench import settings
 from explorer.findings.benches import NO_WINDOW, OWN_WINDOW
 

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from explorer.interrupts import STOPPED, Interrupts
+from explorer.cli.interrupts import STOPPED, Interrupts
 
 REFUSED, CLOSED_PIPE = 2, 141
 

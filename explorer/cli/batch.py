@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from explorer.cli.progress import progress_bar
 from explorer.core import ExplorerError
 from explorer.core.messages import one_line
 from explorer.files.atomic import OutputError, part_file
-from explorer.progress import progress_bar
 
 __all__ = [
     "Outcome",

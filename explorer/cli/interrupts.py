@@ -12,7 +12,7 @@ import sys
 
 IMPORT_SYSTEM = "<frozen importlib._bootstrap>"  # what its frames name as their file
 AGAIN_SECONDS = 0.05
-STOPPED = 130  # see `explorer.exit_status`
+STOPPED = 130  # see `explorer.cli.exit_status`
 
 
 class Interrupts:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
-from explorer.batch import find_photos, output_names, refuse_overwriting, run_all
+from explorer.cli.batch import find_photos, output_names, refuse_overwriting, run_all
 from explorer.core import ExplorerError
 from explorer.core.messages import one_line, shown
 from explorer.core.validation import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from explorer.ui.launch import build_parser, main
+from explorer.server.launch import build_parser, main
 
 __all__ = ["build_parser", "main"]
 

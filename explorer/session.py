@@ -12,8 +12,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from explorer import estimates, precision
-from explorer.admission import Limits
+from explorer import estimates
+from explorer.access_policy import Limits
 from explorer.backbones import Backbone, load_backbone
 from explorer.core import FeatureMap, pick_device, wait_for
 from explorer.imaging import fit_size, resize
@@ -23,7 +23,7 @@ from explorer.probes import Probe
 from explorer.resources import memory
 from explorer.resources.cache import Cache
 from explorer.resources.request_context import check_between_layers, check_time
-from explorer.upsamplers import ImageHalf, Resampler, Upsampler
+from explorer.upsamplers import ImageHalf, Resampler, Upsampler, half_precision
 from explorer.upsamplers.streaming import row_bands
 
 __all__ = ["Options", "Prepared", "Session"]
@@ -80,12 +80,12 @@ class Session:
         budget_bytes: int = DEFAULT_BUDGET,
         allow_network: bool = True,
         limits: Limits = Limits(),  # noqa: B008  (frozen)
-        encoders: str = precision.EXACT,
+        encoders: str = half_precision.EXACT,
         share: float = 1.0,
     ):
         self.device = pick_device(device)
         self.allow_network = allow_network
-        self.limits, self.encoders = limits, precision.checked(encoders)
+        self.limits, self.encoders = limits, half_precision.checked(encoders)
         self.models = Cache(MODEL_BUDGET)
         self.results = Cache(budget_bytes, share)
         self._halves: WeakValueDictionary[Hashable, ImageHalf] = WeakValueDictionary()
@@ -198,9 +198,9 @@ class Session:
                 start, half = time.perf_counter(), None
                 if method.has_image_half:
                     half = self._image_half(options, method, image, features.grid)
-                    made = precision.prepare_features(method, half, features, self.encoders)
+                    made = half_precision.prepare_features(method, half, features, self.encoders)
                 else:
-                    made = precision.prepare(method, image, features, size, self.encoders)
+                    made = half_precision.prepare(method, image, features, size, self.encoders)
                 wait_for(self.device)
                 return Prepared(made, method, time.perf_counter() - start, half)
 
@@ -220,7 +220,7 @@ class Session:
         def find_or_make() -> ImageHalf:
             half = self._halves.get(key)
             if half is None:
-                half = precision.prepare_image(method, image, size, grid, self.encoders)
+                half = half_precision.prepare_image(method, image, size, grid, self.encoders)
                 self._halves[key] = half
             return half
 

@@ -9,14 +9,14 @@ HELP = "start the page in the browser"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``app.py``."""
-    from explorer.ui import launch
+    from explorer.server import launch
 
     launch.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve the page until it is stopped; return 0."""
-    from explorer.ui import launch
+    from explorer.server import launch
 
     launch.serve(args)
     return 0

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from explorer.ui.file_store import stored
 from explorer.ui.grid import STATIC
-from explorer.ui.served import stored
 
 
 def downloads(elem_id: str) -> gr.HTML:

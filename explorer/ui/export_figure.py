@@ -25,7 +25,7 @@ from explorer.imaging import Photo
 from explorer.probes.strokes import Stroke
 from explorer.reproduce import Shown, figure_panels, figure_recipe
 from explorer.session import Options, Session
-from explorer.ui.served import stored
+from explorer.ui.file_store import stored
 from explorer.ui.settings import Settings
 from explorer.views import VIEWS
 from explorer.views.predictions import ProbeParams

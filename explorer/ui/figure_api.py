@@ -16,8 +16,8 @@ from explorer.reproduce import Shown, complete
 from explorer.session import Session
 from explorer.ui.api import BACKBONES, UPSAMPLERS, one_sentence, read_options
 from explorer.ui.export_figure import content, figure_file, file_name
+from explorer.ui.file_store import stored
 from explorer.ui.photo_input import read_photo
-from explorer.ui.served import stored
 from explorer.views import VIEWS
 from explorer.views.base import check_second_photo, check_view_options
 

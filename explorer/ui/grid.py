@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from explorer.core import Colorbar, ExplorerError, Panel
-from explorer.ui.served import served
+from explorer.ui.file_store import served
 from explorer.views.base import method_title
 
 STATIC = Path(__file__).parent / "static"

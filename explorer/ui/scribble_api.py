@@ -9,9 +9,9 @@ from explorer.probes.scribble import check_strokes
 from explorer.probes.strokes import read_strokes
 from explorer.session import Session
 from explorer.ui.api import BACKBONES, UPSAMPLERS, described, one_sentence, read_options
+from explorer.ui.file_store import stored
 from explorer.ui.scribble_files import labels_file
 from explorer.ui.scribble_panels import scribble_options
-from explorer.ui.served import stored
 from explorer.views import VIEWS
 from explorer.views.predictions import ProbeParams
 

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer import precision
 from explorer.core import ExplorerError, wait_for
 from explorer.imaging import fit_size
 from explorer.resources.peak_memory import Peak, peak_memory
 from explorer.session import Options, Session
-from explorer.upsamplers import Resampler, Upsampler
+from explorer.upsamplers import Resampler, Upsampler, half_precision
 from explorer.upsamplers.streaming import averaged_back
 from explorer.views.base import method_title
 from explorer.views.rows import row_label
@@ -137,7 +136,7 @@ def reconstruction(
         shrunk = (size[0] // factor, size[1] // factor)
         small = session.features_at(options, backbone, shrunk).data
         try:
-            made = precision.prepare(upsampler, guidance, small, grid, session.encoders)
+            made = half_precision.prepare(upsampler, guidance, small, grid, session.encoders)
         except ExplorerError as error:  # a grid too small for this method
             found[factor] = str(error)
             continue
@@ -167,7 +166,7 @@ def cost(session: Session, options: Options, backbone: str, upsampler: Upsampler
     weight = torch.randn(CHANNELS, features.shape[1], generator=generator).to(features)
     with torch.no_grad(), peak_memory(session.device) as peak:
         start = time.perf_counter()
-        made = precision.prepare(upsampler, image, features, options.output, session.encoders)
+        made = half_precision.prepare(upsampler, image, features, options.output, session.encoders)
         wait_for(session.device)
         prepared = time.perf_counter()
         made.project(weight)

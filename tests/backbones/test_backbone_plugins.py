@@ -9,7 +9,7 @@ from plugins import plugged_in
 
 from explorer import backbones, load_backbone, load_upsampler
 from explorer.__main__ import main
-from explorer.admission import Limits
+from explorer.access_policy import Limits
 from explorer.backbones import BACKBONES, is_embedded, statistics, weights_cached
 from explorer.core import UnknownNameError
 from explorer.figure import read_recipe

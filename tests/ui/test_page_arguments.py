@@ -14,14 +14,14 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
-from explorer.admission import Limits  # noqa: E402
+from explorer.access_policy import Limits  # noqa: E402
 from explorer.core import ExplorerError  # noqa: E402
 from explorer.imaging import open_photo  # noqa: E402
+from explorer.server.arguments import check_arguments  # noqa: E402
+from explorer.server.guard import typed  # noqa: E402
 from explorer.session import Session  # noqa: E402
 from explorer.trouble import TROUBLE  # noqa: E402
 from explorer.ui import api, figure_api, scribble_api  # noqa: E402
-from explorer.ui.arguments import check_arguments  # noqa: E402
-from explorer.ui.guard import typed  # noqa: E402
 from explorer.ui.settings import LINK_VERSION, Settings, page_options  # noqa: E402
 
 EXAMPLES = int(os.environ.get("EXPLORER_FUZZ_EXAMPLES", 0)) or 60

@@ -16,23 +16,29 @@ import torch
 gr = pytest.importorskip("gradio")
 
 from explorer import estimates  # noqa: E402
-from explorer.admission import Limits  # noqa: E402
+from explorer.access_policy import Limits  # noqa: E402
 from explorer.core import ExplorerError, FeatureMap, UnknownNameError  # noqa: E402
 from explorer.imaging import open_photo  # noqa: E402
-from explorer.precision import EXACT, HALF, prepare  # noqa: E402
 from explorer.resources import memory  # noqa: E402
 from explorer.resources.cache import Cache  # noqa: E402
 from explorer.resources.request_context import TooSlowError, Visit, check_time, during  # noqa: E402
+from explorer.server import (
+    cleanup,  # noqa: E402
+    json_log,  # noqa: E402
+    serving,  # noqa: E402
+    zero_gpu,  # noqa: E402
+)
+from explorer.server.arguments import check_arguments  # noqa: E402
+from explorer.server.gateway import Gateway  # noqa: E402
+from explorer.server.guard import guarded, typed  # noqa: E402
+from explorer.server.request_info import asked, seconds  # noqa: E402
 from explorer.session import Options, Session  # noqa: E402
-from explorer.ui import journal, layout, serving, sweeping, zero  # noqa: E402
-from explorer.ui.arguments import check_arguments  # noqa: E402
-from explorer.ui.asking import asked, seconds  # noqa: E402
+from explorer.ui import layout  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
-from explorer.ui.gateway import Gateway  # noqa: E402
-from explorer.ui.guard import guarded, typed  # noqa: E402
 from explorer.ui.photo_input import read_photo  # noqa: E402
 from explorer.upsamplers import UPSAMPLERS  # noqa: E402
 from explorer.upsamplers.anyup import AnyUp  # noqa: E402
+from explorer.upsamplers.half_precision import EXACT, HALF, prepare  # noqa: E402
 
 STRANGERS = Limits(trust_names=False, longest=2048)
 SMALL = {"input_size": 64, "output_size": 64}
@@ -225,7 +231,7 @@ def test_errors_become_one_sentence(capfd):
 def test_lines_of_requests_that_end_at_once_stay_whole(capfd):
     def ends_often(number):
         for _ in range(100):
-            journal.write("ended here", number=number)
+            json_log.write("ended here", number=number)
 
     capfd.readouterr()
     switching = sys.getswitchinterval()
@@ -298,16 +304,16 @@ def test_zero_gpu_is_left_alone_elsewhere(monkeypatch):
     def event():
         return 1
 
-    assert not zero.is_zero() and zero.on_gpu(event, lambda: 5) is event
+    assert not zero_gpu.is_zero() and zero_gpu.on_gpu(event, lambda: 5) is event
 
     class Spaces:
         @staticmethod
         def GPU(duration):  # noqa: N802
             return lambda fn: (fn, duration)
 
-    monkeypatch.setattr(zero, "spaces", Spaces)
+    monkeypatch.setattr(zero_gpu, "spaces", Spaces)
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    made, duration = zero.on_gpu(event, lambda: 5)
+    made, duration = zero_gpu.on_gpu(event, lambda: 5)
     assert made is event and duration() == 5
 
 
@@ -317,7 +323,7 @@ def test_log_records_carry_no_paths():
     except ValueError as error:
         record = logging.LogRecord("x", 40, "f", 1, "failed at /home/me", (), None)
         record.exc_info = (type(error), error, error.__traceback__)
-    told = json.loads(journal.Lines().format(record))
+    told = json.loads(json_log.Lines().format(record))
     assert told["error"] == "ValueError" and "holiday" not in str(told)
     assert told["text"] == "failed at <path>" and told["at"][0].startswith("test_serving.py:")
 
@@ -357,7 +363,7 @@ def test_limits():
 
 def test_a_cached_timm_model_is_offered(monkeypatch):
     monkeypatch.setattr(
-        "explorer.admission.weights_cached", lambda name: name == "resnet18.a1_in1k"
+        "explorer.access_policy.weights_cached", lambda name: name == "resnet18.a1_in1k"
     )
     STRANGERS.check_backbone("resnet18.a1_in1k")
     with pytest.raises(UnknownNameError):
@@ -401,11 +407,11 @@ def test_old_files_leave_first(tmp_path):
         path.write_bytes(b"x" * 100)
         os.utime(path, (now - age, now - age))
         os.utime(tmp_path / name, (now - age, now - age))
-    assert sweeping.sweep(tmp_path, now, old=5000, most=10**9) == (1, 100)
+    assert cleanup.sweep(tmp_path, now, old=5000, most=10**9) == (1, 100)
     assert not (tmp_path / "old" / "x.png").exists() and (tmp_path / "middle" / "x.png").exists()
-    assert sweeping.sweep(tmp_path, now, old=5000, most=50) == (1, 100)
+    assert cleanup.sweep(tmp_path, now, old=5000, most=50) == (1, 100)
     assert (tmp_path / "fresh" / "x.png").exists()  # somebody is looking at it
-    assert sweeping.sweep(tmp_path, now + 400, old=5000, most=10**9) == (0, 0)
+    assert cleanup.sweep(tmp_path, now + 400, old=5000, most=10**9) == (0, 0)
     assert sorted(place.name for place in tmp_path.iterdir()) == ["fresh"]  # no empty folders
 
 
@@ -416,10 +422,10 @@ def test_sweeping_goes_on_whatever_happens(session, monkeypatch, capfd):
         calls.append(folder)
         raise OSError("disk on fire")
 
-    monkeypatch.setattr(sweeping, "sweep", breaks)
-    monkeypatch.setattr(sweeping, "EVERY", 0.01)
+    monkeypatch.setattr(cleanup, "sweep", breaks)
+    monkeypatch.setattr(cleanup, "EVERY", 0.01)
     stop = threading.Event()
-    thread = sweeping.keep_sweeping(session, stop)
+    thread = cleanup.keep_sweeping(session, stop)
     time.sleep(0.2)
     stop.set()
     thread.join(5)

@@ -22,8 +22,9 @@ from explorer.resources.request_context import (  # noqa: E402
     during,
     steps,
 )
+from explorer.server import serving  # noqa: E402
 from explorer.session import Options, Session  # noqa: E402
-from explorer.ui import layout, serving  # noqa: E402
+from explorer.ui import layout  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.ui.latest import LatestState  # noqa: E402
 from explorer.views import VIEWS  # noqa: E402

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from explorer import precision
 from explorer.citations import cite
 from explorer.core import ExplorerError, FeatureMap, NoAttentionError, SizeError, UnknownNameError
 from explorer.estimates import gpu_seconds, upsampling_bytes
 from explorer.upsamplers import UPSAMPLERS, LinearResampler
+from explorer.upsamplers import half_precision as precision
 from explorer.upsamplers.jbu import JointBilateral
 
 NAMES = UPSAMPLERS.names()

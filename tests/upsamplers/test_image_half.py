@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import precision
 from explorer.core import SizeError
 from explorer.imaging import open_photo
 from explorer.resources.cache import Cache
 from explorer.session import Options, Session
-from explorer.upsamplers import UPSAMPLERS
+from explorer.upsamplers import UPSAMPLERS, half_precision
 
 NAMES = [name for name in UPSAMPLERS.names() if UPSAMPLERS.get(name).has_image_half]
 
@@ -81,13 +80,13 @@ def photo():
 @pytest.fixture
 def counted(monkeypatch):
     """A session, and the image halves that it computes."""
-    made, plain = [], precision.prepare_image
+    made, plain = [], half_precision.prepare_image
 
     def prepare_image(*args):
         made.append(plain(*args))
         return made[-1]
 
-    monkeypatch.setattr(precision, "prepare_image", prepare_image)
+    monkeypatch.setattr(half_precision, "prepare_image", prepare_image)
     return Session("cpu", allow_network=False), made
 
 

@@ -215,7 +215,7 @@ def visits(
     whole = plan | {"address": running.address, "visitors": visitors, "requests": requests}
     file = folder / "plan.json"
     file.write_text(json.dumps(whole), "utf-8")
-    command = [sys.executable, "-m", "explorer.ui.visitors", str(file)]
+    command = [sys.executable, "-m", "explorer.server.visitors", str(file)]
     environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "visitors")}
     found: list[dict[str, Any]] = []
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)

@@ -28,9 +28,9 @@ def bench(args: argparse.Namespace) -> list[bool]:
 
     from explorer.imaging import fit_size, open_photo
     from explorer.options import Options
-    from explorer.precision import HALF, prepare
     from explorer.session import Session
     from explorer.upsamplers import UPSAMPLERS
+    from explorer.upsamplers.half_precision import HALF, prepare
 
     names = args.upsamplers.split(",") if args.upsamplers else UPSAMPLERS.names()
     session = Session("cpu", allow_network=False)

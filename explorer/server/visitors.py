@@ -1,4 +1,4 @@
-"""Many visitors at once, to try a running app: ``python -m explorer.ui.visitors PLAN.json``.
+"""Many visitors at once, to try a running app: ``python -m explorer.server.visitors PLAN.json``.
 
 The plan is {"address", "visitors", "requests", "seed", "cases"}, a case {"endpoint", "photo",
 "arguments"} and perhaps "second". Prints one JSON line per answer: the case, when it was asked and

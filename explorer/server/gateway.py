@@ -12,7 +12,7 @@ from typing import Any
 
 from gradio.utils import get_upload_folder
 
-from explorer.ui import journal
+from explorer.server import json_log
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -57,7 +57,7 @@ class Gateway:
         refusal = self._refusal(scope)
         if refusal is not None:
             status, text = refusal
-            journal.write("refused", status=status, text=text, path=scope["path"][:80])
+            json_log.write("refused", status=status, text=text, path=scope["path"][:80])
             await _answer(send, status, text, plain=_uploads_to(scope))
             return
 
@@ -81,7 +81,7 @@ class Gateway:
             status, text = 500, "something went wrong here; the server's log has the details"
             if isinstance(error, UnicodeError):  # Gradio takes every body for UTF-8
                 status, text = 400, "the request is not text in UTF-8"
-            journal.write("refused", status=status, **journal.described(error))
+            json_log.write("refused", status=status, **json_log.described(error))
             await _answer(send, status, text)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:

@@ -6,11 +6,11 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from explorer.admission import Limits
+from explorer.access_policy import Limits
 from explorer.options import MAX_SIZE
-from explorer.precision import EXACT, HALF
 from explorer.resources.memory import GIB
 from explorer.session import DEFAULT_BUDGET, Session
+from explorer.upsamplers.half_precision import EXACT, HALF
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from gradio.components.api_component import Api
 from gradio_client.utils import is_http_url_like
 
 from explorer.resources.request_context import Visit, during
-from explorer.ui import journal, zero
-from explorer.ui.arguments import check_arguments
-from explorer.ui.asking import asked, seconds
+from explorer.server import json_log, zero_gpu
+from explorer.server.arguments import check_arguments
+from explorer.server.request_info import asked, seconds
 from explorer.ui.latest import page_of_event
 from explorer.ui.status import trouble
 
@@ -138,7 +138,7 @@ class _Record:
         spent = round(time.perf_counter() - self.began, 3)
         told = self.error or (kind.__name__ if kind else None)
         ended = "left" if kind is GeneratorExit else "failed" if told else "answered"
-        journal.write(self.name, ended=ended, seconds=spent, error=told, **self.found)
+        json_log.write(self.name, ended=ended, seconds=spent, error=told, **self.found)
 
 
 class _sentence:  # noqa: N801  (reads as a statement)
@@ -172,7 +172,7 @@ def _borrowing(
     def duration(*args: Any, **named: Any) -> int:
         return seconds(ask(args))
 
-    return zero.on_gpu(event, duration)
+    return zero_gpu.on_gpu(event, duration)
 
 
 def _refuse_addresses(block: Any) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
+from explorer.server import json_log
 from explorer.session import Session
-from explorer.ui import journal
 
 EVERY = 60.0  # seconds
 UNUSED_RESULTS = 30 * 60.0  # seconds after which a result leaves the session's cache
@@ -59,9 +59,9 @@ def keep_sweeping(session: Session, stop: threading.Event | None = None) -> thre
                 expired = session.results.expire(UNUSED_RESULTS)
                 files, freed = sweep(Path(get_upload_folder()))
                 if expired or files:
-                    journal.write("swept", results=expired, files=files, bytes=freed)
+                    json_log.write("swept", results=expired, files=files, bytes=freed)
             except Exception as error:  # the server must go on
-                journal.write("sweeping failed", **journal.described(error))
+                json_log.write("sweeping failed", **json_log.described(error))
             if stop.wait(EVERY):
                 return
 

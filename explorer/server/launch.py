@@ -7,8 +7,8 @@ import os
 import shlex
 from collections.abc import Sequence
 
-import explorer.ui.zero  # noqa: F401  (before anything that may touch CUDA)
-from explorer.ui import launch_options
+import explorer.server.zero_gpu  # noqa: F401  (before anything that may touch CUDA)
+from explorer.server import launch_options
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -48,9 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def serve(args: argparse.Namespace) -> None:
     """Build the page and serve it until it is stopped."""
-    from explorer.ui import journal, layout, serving
+    from explorer.server import json_log, serving
+    from explorer.ui import layout
 
-    journal.to_stderr()
+    json_log.to_stderr()
     serving.settle()
     wanted = serving.Serving.of(args)
     session = wanted.session(args.device)

@@ -20,15 +20,15 @@ from explorer.core import WeightsError
 from explorer.imaging import open_photo
 from explorer.resources.memory import free_bytes
 from explorer.resources.process_memory import resident_bytes
+from explorer.server import json_log, zero_gpu
+from explorer.server.cleanup import keep_sweeping
+from explorer.server.gateway import MIB, Gateway
+from explorer.server.guard import WORK, protect
+from explorer.server.launch_options import Serving
 from explorer.session import Session
-from explorer.ui import journal, zero
 from explorer.ui.choices import example_photos
-from explorer.ui.gateway import MIB, Gateway
-from explorer.ui.guard import WORK, protect
-from explorer.ui.launch_options import Serving
 from explorer.ui.memory_limit import MemoryLimit
 from explorer.ui.settings import Settings
-from explorer.ui.sweeping import keep_sweeping
 
 FOLDER_MODE = 0o700
 
@@ -79,7 +79,7 @@ def health(demo: gr.Blocks, session: Session, seconds: float) -> dict[str, Any]:
     """Return what a watchdog wants to know; JSON-serialisable, no visitor's data."""
     waiting = demo._queue.event_queue_per_concurrency_id.get(WORK)
     # on a ZeroGPU Space there is no GPU outside of events, so none to ask
-    free = None if zero.is_zero() else free_bytes(session.device)
+    free = None if zero_gpu.is_zero() else free_bytes(session.device)
     return {
         "status": "ok",
         "version": __version__,
@@ -111,5 +111,5 @@ def launch(demo: gr.Blocks, session: Session, serving: Serving, **options: Any) 
     """Serve the app until it is stopped; further ``options`` go to Gradio's ``launch``."""
     made = prepare(demo, session, serving)
     keep_sweeping(session)
-    journal.write("started", version=__version__, device=str(session.device), **vars(serving))
+    json_log.write("started", version=__version__, device=str(session.device), **vars(serving))
     demo.launch(**made, **options)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from explorer.backbones import BACKBONES, is_timm_name, weights_cached
 from explorer.core import ExplorerError, UnknownNameError
 from explorer.core.messages import shown, suggestion
-from explorer.hub import checkpoints
 from explorer.loading import UNTRAINED
 from explorer.options import MAX_SIZE, Options
+from explorer.weights import checkpoints
 
 LONGEST_NAME = 120
 

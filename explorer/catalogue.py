@@ -8,10 +8,10 @@ import json
 
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
 from explorer.core.validation import described
-from explorer.hub import Checkpoint, checkpoints, local_file, mark_built
 from explorer.probes import PROBES
 from explorer.upsamplers import UPSAMPLERS
 from explorer.views import VIEWS
+from explorer.weights import Checkpoint, checkpoints, local_file, mark_built
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 

@@ -13,8 +13,8 @@ import torch
 from explorer.backbones import load_backbone, statistics
 from explorer.core import ExplorerError, WeightsError, WeightsWarning, pick_device
 from explorer.core.messages import shown
-from explorer.hub import AbsentWeightsError, Checkpoint, Loaded, find, load
 from explorer.upsamplers import UPSAMPLERS, Upsampler
+from explorer.weights import AbsentWeightsError, Checkpoint, Loaded, find, load
 
 UNTRAINED = "untrained"
 TRAINING_FREE = "training-free"

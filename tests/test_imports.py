@@ -53,7 +53,7 @@ def imported_modules(path: Path, root: Path) -> list[tuple[int, str]]:
         elif isinstance(node, ast.ImportFrom):
             start = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*start, *([node.module] if node.module else [])])
-            # The names may be submodules: "from explorer import hub" imports explorer.hub.
+            # The names may be submodules: "from explorer import hub" imports explorer.weights.
             found += [(node.lineno, f"{base}.{alias.name}") for alias in node.names]
     return found
 
@@ -102,11 +102,11 @@ def test_layers_have_no_strangers() -> None:
     ("place", "code", "complaint"),
     [
         ("explorer/core.py", "import explorer.session", "core must not import explorer.session"),
-        ("explorer/core.py", "from explorer import hub", "core must not import explorer.hub"),
+        ("explorer/core.py", "from explorer import hub", "core must not import explorer.weights"),
         (
             "explorer/imaging/photo.py",
             "from .hub import fetch",
-            "image must not import explorer.hub",
+            "image must not import explorer.weights",
         ),
         ("explorer/views/pca.py", "from ..ui import grid", "views must not import explorer.ui"),
         ("explorer/views/pca.py", "from explorer.figure import Grid", "views must not import"),
@@ -114,7 +114,7 @@ def test_layers_have_no_strangers() -> None:
         ("explorer/training/loop.py", "import explorer.evaluation", "training must not import"),
         ("explorer/backbones/vit.py", "from explorer.upsamplers import UPSAMPLERS", "must not"),
         ("explorer/probes/linear.py", "def f():\n    import explorer.session", "must not import"),
-        ("explorer/__init__.py", "from explorer.hub import fetch", "must not import"),
+        ("explorer/__init__.py", "from explorer.weights import fetch", "must not import"),
         ("explorer/session.py", "from explorer import load_backbone", "from its own module"),
         ("explorer/figure/sheet.py", "import gradio as gr", "only ui/ and app.py import gradio"),
         ("explorer/commands/list.py", "from gradio import Blocks", "only ui/ and app.py"),
@@ -143,7 +143,7 @@ def test_a_planted_violation_is_found(
         ("explorer/ui/grid.py", "import gradio\nfrom explorer.session import Session"),
         ("explorer/upsamplers/anyup.py", "from explorer.upsamplers.base import Upsampler"),
         ("explorer/upsamplers/anyup.py", "from .base import Upsampler\nfrom ..image import resize"),
-        ("explorer/hub/fetch.py", "from explorer import __version__, core\nimport torch, os"),
+        ("explorer/weights/fetch.py", "from explorer import __version__, core\nimport torch, os"),
     ],
 )
 def test_what_is_allowed_passes(tmp_path: Path, place: str, code: str) -> None:

@@ -17,12 +17,12 @@ from explorer.__main__ import main
 from explorer.commands.features import features_recipe
 from explorer.core import ExplorerError, UnknownNameError, WeightsError, WeightsWarning
 from explorer.evaluation.methods import describe, load_methods
-from explorer.hub import checkpoint, checkpoints, checkpoints_folder, find, local_file
 from explorer.imaging import Photo
 from explorer.reproduce import Shown, figure_recipe
 from explorer.session import Options, Session
 from explorer.upsamplers import UPSAMPLERS
 from explorer.views import VIEWS, measures
+from explorer.weights import checkpoint, checkpoints, checkpoints_folder, find, local_file
 
 HERE = {"device": "cpu", "allow_network": False}
 

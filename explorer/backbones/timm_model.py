@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from explorer.backbones.base import BACKBONES, Backbone
 from explorer.core import ExplorerError, SizeError, UnknownNameError, WeightsError
-from explorer.hub import hub_file
-from explorer.hub.fetch import cached_hub_file
 from explorer.resources.memory import is_out_of_memory
+from explorer.weights import hub_file
+from explorer.weights.fetch import cached_hub_file
 
 # What timm's models and torch raise for a call they cannot carry out.
 CALL_ERRORS = (

@@ -8,7 +8,7 @@ import sys
 from explorer.cli.arguments import add_align
 from explorer.files.inputs import given_path
 from explorer.files.outputs import add_output
-from explorer.hub.rows import check_checkpoint_name
+from explorer.weights.rows import check_checkpoint_name
 
 HELP = "score upsamplers on a folder of photos"
 TASKS = ("segmentation", "depth", "normals", "preservation", "reconstruction", "edges")

@@ -142,7 +142,7 @@ def read_projection(wanted: str | None, channels: int) -> Projection | None:
     from safetensors.torch import load_file
 
     from explorer.core import ExplorerError
-    from explorer.hub.places import digest
+    from explorer.weights.paths import digest
 
     if wanted is None:
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from explorer.core import ExplorerError
 from explorer.files.outputs import add_output
-from explorer.hub.rows import check_checkpoint_name
+from explorer.weights.rows import check_checkpoint_name
 
 HELP = "average the weights of several runs"
 

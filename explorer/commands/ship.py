@@ -7,7 +7,7 @@ import argparse
 from explorer.cli.arguments import assignments
 from explorer.files.inputs import given_path
 from explorer.files.outputs import add_output, check_file
-from explorer.hub.rows import check_checkpoint_name
+from explorer.weights.rows import check_checkpoint_name
 
 HELP = "score a finished run and write its card"
 

@@ -115,11 +115,11 @@ def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the last step is done."""
     from explorer.backbones import load_backbone
     from explorer.core import WeightsError
-    from explorer.hub.places import digest
     from explorer.training.labelled import LabelledPhotos
     from explorer.training.loop import Places, Trainer
     from explorer.training.photos import photo_paths, split
     from explorer.training.recipe import recipe
+    from explorer.weights.paths import digest
 
     for name, kind in NUMBERS.items():
         checked(kind, getattr(args, name), f"--{name.replace('_', '-')}")

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from explorer import hub
+from explorer import weights
 from explorer.cli.progress import progress_bar, report_to
 from explorer.core import WeightsError
 from explorer.files.outputs import add_output
-from explorer.hub import lock
-from explorer.hub.network import Progress
-from explorer.hub.publish import plan, publish
-from explorer.hub.rows import Checkpoint, check_checkpoint_name
+from explorer.weights import lock
+from explorer.weights.network import Progress
+from explorer.weights.publish import plan, publish
+from explorer.weights.rows import Checkpoint, check_checkpoint_name
 
 HELP = "list, pull, verify, convert, publish and pin checkpoints"
 
@@ -92,7 +92,7 @@ def _names(parser: argparse.ArgumentParser, optional: bool = False) -> None:
 
 def _chosen(args: argparse.Namespace) -> list[Checkpoint]:
     if args.names:
-        return [hub.checkpoint(name) for name in args.names]
+        return [weights.checkpoint(name) for name in args.names]
     if getattr(args, "all", False):
         return [row for row in _rows() if row.built]
     raise WeightsError("name one or more checkpoints, or give --all; `weights list` shows them")
@@ -106,7 +106,7 @@ def _rows() -> list[Checkpoint]:
 
 def describe(row: Checkpoint) -> dict[str, Any]:
     """Return what the table says about a row, as plain values."""
-    path, pin, seen = hub.local_file(row), lock.pins().get(row.key), lock.seen().get(row.key)
+    path, pin, seen = weights.local_file(row), lock.pins().get(row.key), lock.seen().get(row.key)
     digest = row.sha256 or (pin or {}).get("sha256") or (seen or {}).get("sha256")
     state = (
         "card"
@@ -174,9 +174,9 @@ def _pull(args: argparse.Namespace) -> int:
             try:
                 with downloading(row.name) as progress:
                     again = args.force and attempt == 0
-                    path = hub.resolve(row, force=again, progress=progress)
+                    path = weights.resolve(row, force=again, progress=progress)
                 size = size_text(path.stat().st_size)
-                print(f"{row.name}: {path} ({size}, sha256 {hub.digest(path)})")
+                print(f"{row.name}: {path} ({size}, sha256 {weights.digest(path)})")
                 break
             except WeightsError as error:
                 if attempt == args.retries:
@@ -191,15 +191,15 @@ def _pull(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     wrong = 0 if args.names else _report_folder()
     checked = 0
-    for row in [hub.checkpoint(name) for name in args.names] or hub.checkpoints():
-        if hub.local_file(row) is None:
+    for row in [weights.checkpoint(name) for name in args.names] or weights.checkpoints():
+        if weights.local_file(row) is None:
             if args.names:
                 print(f"{row.name}: not on this machine")
                 wrong += 1
             continue
         checked += 1
         try:
-            loaded = hub.load(row, allow_network=False)
+            loaded = weights.load(row, allow_network=False)
         except WeightsError as error:
             print(f"{row.name}: {error}")
             wrong += 1
@@ -211,8 +211,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _report_folder() -> int:
-    sentences = hub.problems(hub.checkpoints_folder())
-    known = {row.name for row in hub.checkpoints()}
+    sentences = weights.problems(weights.checkpoints_folder())
+    known = {row.name for row in weights.checkpoints()}
     sentences = [s for s in sentences if s.split(".safetensors")[0] not in known]
     for sentence in sentences:
         print(sentence)
@@ -220,11 +220,11 @@ def _report_folder() -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    row = hub.checkpoint(args.row) if args.row else None
+    row = weights.checkpoint(args.row) if args.row else None
     source = Path(args.source) if Path(args.source).is_file() else args.source
     with downloading(str(args.source)) as progress:
-        path = hub.convert(source, args.out, row=row, progress=progress)
-    card = hub.read_card(path)
+        path = weights.convert(source, args.out, row=row, progress=progress)
+    card = weights.read_card(path)
     print(f"{path} (sha256 {card['sha256']}, from {card['source']['sha256']})")
     return 0
 
@@ -234,7 +234,7 @@ def _publish(args: argparse.Namespace) -> int:
         upload = plan(_chosen(args), args.repo, progress=progress)
     print(f"{len(upload.files) + 1} files, {size_text(upload.size)}, for {upload.repo}:")
     for name, path in upload.files:
-        print(f"  {name}  {size_text(path.stat().st_size)}  sha256 {hub.digest(path)}")
+        print(f"  {name}  {size_text(path.stat().st_size)}  sha256 {weights.digest(path)}")
     print("  README.md")
     if not args.send:
         print("dry run: nothing was sent; add --send to publish")
@@ -245,14 +245,14 @@ def _publish(args: argparse.Namespace) -> int:
 
 def _lock(args: argparse.Namespace) -> int:
     wanted = set(args.names) or None
-    unknown = (wanted or set()) - {row.name for row in hub.CHECKPOINTS}
+    unknown = (wanted or set()) - {row.name for row in weights.CHECKPOINTS}
     if unknown:
         raise WeightsError(f"no published checkpoint is called {', '.join(sorted(unknown))}")
     pinned, entries, wrong = lock.pins(args.file), {}, 0
-    for row in hub.CHECKPOINTS:
+    for row in weights.CHECKPOINTS:
         if wanted is not None and row.name not in wanted:
             continue
-        measured = hub.measure(row)
+        measured = weights.measure(row)
         if measured is None:
             if wanted:
                 print(f"{row.name}: not on this machine, pull it first")

@@ -28,7 +28,7 @@ def write_report(
     """
     from explorer.evaluation.chart import chart
     from explorer.files.atomic import write_atomically
-    from explorer.hub.places import write_json
+    from explorer.weights.paths import write_json
 
     text, data, picture = FILES if name is None else (f"{name}.{x}" for x in ("md", "json", "png"))
     content = {**facts, "tables": [table_json(table) for table in tables]}

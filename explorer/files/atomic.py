@@ -6,7 +6,7 @@ removes its part. One that is killed cannot; the next writer of the same target 
 locked as long as its writer lives, which tells the two apart.
 
 A download that is to be resumed needs a name that the next try finds again. It is the exception:
-see `explorer.hub.release`, where a lock keeps other downloads of the same file away.
+see `explorer.weights.github_release`, where a lock keeps other downloads of the same file away.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from explorer.findings.results import (
     rows_of,
     shipped_reports,
 )
-from explorer.hub.places import checkpoints_folder
 from explorer.upsamplers import UPSAMPLERS
+from explorer.weights.paths import checkpoints_folder
 
 NOT_YET = "Not measured here yet."
 TITLES = {"loftup": "LoftUp", "naf": "NAF"}  # published, not among the registered ones

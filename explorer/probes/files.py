@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from explorer.core import ExplorerError, WeightsError
-from explorer.hub import Checkpoint, checkpoints, load, write_card
-from explorer.hub.places import write_weights
-from explorer.hub.rows import check_checkpoint_name
 from explorer.probes.base import PROBES, Probe
 from explorer.probes.published import read_layout, wanted_stage
+from explorer.weights import Checkpoint, checkpoints, load, write_card
+from explorer.weights.paths import write_weights
+from explorer.weights.rows import check_checkpoint_name
 
 
 def probe_rows(

@@ -12,13 +12,13 @@ from explorer.core import ExplorerError, unknown_name
 from explorer.core.messages import listed, nearest, one_line, shown
 from explorer.core.validation import Described, Name, Whole, checked, distinct, fits
 from explorer.figure import PRESETS, FigureStyle
-from explorer.hub.resolution import is_path
 from explorer.imaging import Photo
 from explorer.loading import NO_WEIGHTS
 from explorer.options import MAX_SIZE
 from explorer.reproduce.recipe import Shown
 from explorer.upsamplers import UPSAMPLERS
 from explorer.views import VIEWS
+from explorer.weights.resolution import is_path
 
 MAX_NAMES = 32
 LONGEST = 120  # characters of a recipe's text in a message

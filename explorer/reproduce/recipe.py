@@ -11,13 +11,13 @@ from typing import Any
 
 from explorer import __version__
 from explorer.core import ExplorerError, Panel
-from explorer.hub.places import digest
-from explorer.hub.resolution import is_path
 from explorer.imaging import Photo
 from explorer.session import Options, Session
 from explorer.views import VIEWS
 from explorer.views.base import check_second_photo
 from explorer.views.predictions import SCRIBBLE, ProbeParams, find_probe
+from explorer.weights.paths import digest
+from explorer.weights.resolution import is_path
 
 LIBRARIES = ("torch", "timm", "numpy", "matplotlib", "pillow")
 

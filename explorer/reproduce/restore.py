@@ -12,7 +12,6 @@ from typing import Any
 from explorer.core import ExplorerError, Panel
 from explorer.figure import FigureStyle, read_figure
 from explorer.files.inputs import check_regular
-from explorer.hub.resolution import is_path
 from explorer.imaging import Photo
 from explorer.reproduce.fields import (
     QUERY,
@@ -28,6 +27,7 @@ from explorer.reproduce.fields import (
 )
 from explorer.reproduce.recipe import Shown, complete, figure_recipe
 from explorer.session import Options, Session
+from explorer.weights.resolution import is_path
 
 MAX_ARCHIVE = 512 * 2**20
 

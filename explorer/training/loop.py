@@ -19,7 +19,6 @@ from explorer.cli.progress import progress_bar
 from explorer.core import ExplorerError, WeightsError
 from explorer.files.atomic import OutputError, part_file
 from explorer.files.outputs import check_file
-from explorer.hub import load
 from explorer.resources.feature_cache import FeatureCache
 from explorer.training.labelled import LabelledPhotos
 from explorer.training.log import RunLog, plot
@@ -32,6 +31,7 @@ from explorer.training.terms import Objective
 from explorer.training.validation import cases, score, summary
 from explorer.upsamplers import UPSAMPLERS, Upsampler
 from explorer.upsamplers.saving import write_with_settings
+from explorer.weights import load
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from explorer.core import WeightsError
 from explorer.files.outputs import check_file
-from explorer.hub.places import digest, write_weights
-from explorer.hub.rows import check_checkpoint_name
 from explorer.training.shipping import read_run, versions_here, write_run_card
+from explorer.weights.paths import digest, write_weights
+from explorer.weights.rows import check_checkpoint_name
 
 
 def mix(parts: Sequence[tuple[Path, float]], out: Path) -> Path:

@@ -14,13 +14,13 @@ import torch
 from explorer.core import WeightsError
 from explorer.files.atomic import part_file
 from explorer.files.outputs import same_file
-from explorer.hub import write_card
-from explorer.hub.cards import read_card
 from explorer.resources.feature_cache import FeatureCache
 from explorer.training.loop import Places
 from explorer.training.photos import SPLIT_SEED
 from explorer.training.validation import FACTORS, SIDE, cases, ceiling, score, summary
 from explorer.upsamplers import UPSAMPLERS
+from explorer.weights import write_card
+from explorer.weights.cards import read_card
 
 LICENCE = "non-commercial research use only: trained on research-only photos"
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy")

@@ -9,12 +9,12 @@ from huggingface_hub import constants
 
 from explorer.backbones import BACKBONES, is_embedded, weights_cached
 from explorer.files.bundled import EXAMPLES
-from explorer.hub import checkpoints, local_file
-from explorer.hub.network import offline, reachable
 from explorer.probes import PROBES, probe_rows
 from explorer.ui.page import AUTOMATIC
 from explorer.upsamplers import UPSAMPLERS
 from explorer.views.base import method_title
+from explorer.weights import checkpoints, local_file
+from explorer.weights.network import offline, reachable
 
 
 def example_photos() -> dict[str, Path]:

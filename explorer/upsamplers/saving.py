@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from explorer.core import WeightsError
-from explorer.hub.file_settings import FileSettings
-from explorer.hub.places import write_weights
 from explorer.upsamplers.settings import changed_attributes
+from explorer.weights.file_settings import FileSettings
+from explorer.weights.paths import write_weights
 
 if TYPE_CHECKING:
     from explorer.upsamplers.base import Upsampler

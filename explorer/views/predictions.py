@@ -14,7 +14,6 @@ from torch import Tensor
 
 from explorer.core import ExplorerError, unknown_name
 from explorer.core.validation import Name, Share
-from explorer.hub import AbsentWeightsError
 from explorer.imaging import fit_size
 from explorer.probes import (
     PROBES,
@@ -35,6 +34,7 @@ from explorer.views.basis import fit
 from explorer.views.params import PROBES as PROBE_MENU
 from explorer.views.params import REFERENCE, Control
 from explorer.views.rows import Place, SharedScale
+from explorer.weights import AbsentWeightsError
 
 SCRIBBLE = "scribble"
 SCRIBBLE_COMPONENTS = 32

@@ -22,10 +22,10 @@ import explorer.reproduce.recipe
 from explorer.__main__ import main
 from explorer.cli.batch import find_photos, output_names
 from explorer.figure import read_figure, read_recipe, render
-from explorer.hub import checkpoint
 from explorer.imaging import open_photo
 from explorer.reproduce import open_figure
 from explorer.upsamplers import UPSAMPLERS
+from explorer.weights import checkpoint
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--input-size", "96", "--output-size", "72", "--dpi", "60", "--device", "cpu"]

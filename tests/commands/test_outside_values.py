@@ -11,8 +11,8 @@ import explorer.session
 from explorer.__main__ import main
 from explorer.cli.arguments import assignments, name_list, numbers, pairs, view_option
 from explorer.core import ExplorerError
-from explorer.hub.cards import read_card
 from explorer.training.recipe import recipe
+from explorer.weights.cards import read_card
 
 
 @pytest.fixture

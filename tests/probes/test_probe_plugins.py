@@ -11,13 +11,13 @@ from plugins import plugged_in
 
 from explorer import probes
 from explorer.core import Panel
-from explorer.hub import checkpoints
 from explorer.imaging import open_photo
 from explorer.probes import PROBES, load_probe, save_probe
 from explorer.probes.base import CLASS, DIRECTION, SCALAR
 from explorer.session import Options, Session
 from explorer.ui.choices import probe_choices
 from explorer.views import VIEWS
+from explorer.weights import checkpoints
 
 KIND = '''
 from explorer.probes.base import PROBES, SCALAR, Prediction, Probe

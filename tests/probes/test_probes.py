@@ -13,8 +13,6 @@ from torch.nn import functional as F
 
 from explorer.core import ExplorerError, SizeError, WeightsError
 from explorer.datasets import ClassSet
-from explorer.hub import checkpoint, checkpoints
-from explorer.hub.states import read_state
 from explorer.imaging import normalise
 from explorer.probes import (
     PROBES,
@@ -29,6 +27,8 @@ from explorer.probes import (
 )
 from explorer.probes.published import read_layout
 from explorer.upsamplers import UPSAMPLERS
+from explorer.weights import checkpoint, checkpoints
+from explorer.weights.state_dicts import read_state
 
 CARD = {
     "recipe": {"steps": 1},

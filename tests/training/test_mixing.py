@@ -5,11 +5,11 @@ import torch
 from safetensors.torch import load_file
 
 from explorer.__main__ import main
-from explorer.hub.cards import read_card
-from explorer.hub.places import write_weights
 from explorer.training.recipe import recipe
 from explorer.training.shipping import write_run_card
 from explorer.upsamplers import UPSAMPLERS
+from explorer.weights.cards import read_card
+from explorer.weights.paths import write_weights
 
 
 def made(path, method="jafar", backbone="efficientnet_lite0:blocks.4", labelled=(), **options):

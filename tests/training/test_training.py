@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from explorer.__main__ import main
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
 from explorer.datasets import open_dataset
-from explorer.hub.cards import read_card
 from explorer.imaging import resize
 from explorer.loading import load_upsampler
 from explorer.resources.feature_cache import FeatureCache, cached_features
@@ -32,6 +31,7 @@ from explorer.training.sharpness import label_scores
 from explorer.training.step import Sampler, jittered
 from explorer.training.terms import TERMS, Objective, carry
 from explorer.upsamplers import UPSAMPLERS
+from explorer.weights.cards import read_card
 
 TINY = {
     "backbones": ("efficientnet_lite0:blocks.4",),

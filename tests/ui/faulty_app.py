@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import app  # noqa: E402
 from explorer import session  # noqa: E402
-from explorer.hub import network  # noqa: E402
 from explorer.upsamplers import UPSAMPLERS  # noqa: E402
+from explorer.weights import network  # noqa: E402
 
 METHOD = UPSAMPLERS.get("jbu")
 USUAL = METHOD._prepare

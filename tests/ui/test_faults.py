@@ -30,11 +30,11 @@ sys.path.append(str(Path(__file__).parents[1] / "hub"))
 from fake_hub import FakeHub, Fault  # noqa: E402
 
 from explorer.commands.bench.load import Running  # noqa: E402
-from explorer.hub import checkpoint, write_card  # noqa: E402
-from explorer.hub.loading import converted_card  # noqa: E402
-from explorer.hub.places import write_weights  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.upsamplers.anyup import AnyUp  # noqa: E402
+from explorer.weights import checkpoint, write_card  # noqa: E402
+from explorer.weights.loading import converted_card  # noqa: E402
+from explorer.weights.paths import write_weights  # noqa: E402
 
 pytestmark = pytest.mark.browser
 

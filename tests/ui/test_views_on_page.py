@@ -11,7 +11,6 @@ gr = pytest.importorskip("gradio")
 
 from explorer.core import ExplorerError  # noqa: E402
 from explorer.evaluation.scenes import Sizes, Stage  # noqa: E402
-from explorer.hub import checkpoints  # noqa: E402
 from explorer.imaging import open_photo  # noqa: E402
 from explorer.probes import load_probe, predict_together, probe_rows  # noqa: E402
 from explorer.resources.feature_cache import FeatureCache  # noqa: E402
@@ -22,6 +21,7 @@ from explorer.ui.settings import TABS_ON_SCREEN, Settings  # noqa: E402
 from explorer.ui.tabs.compare import PHOTO, compared, sides  # noqa: E402
 from explorer.upsamplers import UPSAMPLERS  # noqa: E402
 from explorer.views import VIEWS  # noqa: E402
+from explorer.weights import checkpoints  # noqa: E402
 
 SIZES = {"input_size": 128, "output_size": 96}
 PROBE = "camvid_efficientnet_lite0"

@@ -11,7 +11,7 @@ from explorer.core import ExplorerError
 from explorer.files.inputs import given_path
 from explorer.files.outputs import add_output
 from explorer.findings.benches import BILINEAR
-from explorer.hub.places import write_json
+from explorer.weights.paths import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,8 +9,8 @@ from typing import Any
 from explorer.cli.arguments import numbers
 from explorer.commands.bench.measuring import circumstances, measured, size_text
 from explorer.files.outputs import add_output
-from explorer.hub.places import write_json
 from explorer.resources.allocator import give_back_freed_memory
+from explorer.weights.paths import write_json
 
 CHANNELS, CELLS, OUTPUT = 384, 16, 32  # a ViT-S/14 at 224 px in, features of 448 px as the target
 METHODS = ("jafar", "anyup")

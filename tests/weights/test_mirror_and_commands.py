@@ -16,11 +16,11 @@ from safetensors.torch import save_file
 from test_cards_and_rows import ship
 from test_cards_and_rows import weights_command as run
 
-from explorer import hub
+from explorer import weights
 from explorer.commands import weights
 from explorer.core import WeightsError
-from explorer.hub import fetch, lock
-from explorer.hub.publish import plan, publish
+from explorer.weights import fetch, lock
+from explorer.weights.publish import plan, publish
 
 NAME = "loftup_dinov2s"
 REPO, FILE = "haiwen/loftup-dinov2s", "pytorch_model.bin"
@@ -33,7 +33,7 @@ def mirror(server, places, state, pickled, monkeypatch):
     import shutil
 
     server.put(REPO, FILE, pickled(state))
-    publish(plan([hub.checkpoint(NAME)], MIRROR))
+    publish(plan([weights.checkpoint(NAME)], MIRROR))
     for folder in ("cache", "hf"):
         shutil.rmtree(places / folder)
     monkeypatch.setenv("EXPLORER_WEIGHTS_REPO", MIRROR)
@@ -63,52 +63,52 @@ def test_publishing_without_leave_is_a_sentence(server, places, state, pickled):
     server.put(REPO, FILE, pickled(state))
     server.fail("/api/repos/create", Fault("status", 401, methods=("POST",)))
     with pytest.raises(WeightsError, match="nothing was published.*hf auth login"):
-        publish(plan([hub.checkpoint(NAME)], MIRROR))
+        publish(plan([weights.checkpoint(NAME)], MIRROR))
     with pytest.raises(WeightsError, match="owner/name"):
         plan([], "mirror")
 
 
 def test_the_mirror_comes_first_and_is_cached(mirror, state):
-    loaded = hub.load(NAME)
+    loaded = weights.load(NAME)
     assert same(loaded.state, state) and loaded.path.name == f"{NAME}.safetensors"
     assert not any(REPO in path for _, path, _ in mirror.requests)
     assert not loaded.verified
     mirror.requests.clear()
-    assert same(hub.load_state(NAME), state)
+    assert same(weights.load_state(NAME), state)
     assert mirror.requests == []
     assert run("lock", NAME) == 0
     assert list(lock.pins()) == [f"hf://{MIRROR}/{NAME}.safetensors"]
-    assert hub.load(NAME).verified
+    assert weights.load(NAME).verified
 
 
 def test_what_the_mirror_lacks_comes_from_its_authors(mirror, state, pickled):
     mirror.put("haiwen/loftup-clip", FILE, pickled(state))
-    assert same(hub.load_state("loftup_clip"), state)
+    assert same(weights.load_state("loftup_clip"), state)
     mirror.fail(
         f"/{MIRROR}/{NAME}.json", Fault("status", 404, headers={"X-Error-Code": "EntryNotFound"})
     )
-    assert same(hub.load_state(NAME), state)
+    assert same(weights.load_state(NAME), state)
     assert any(REPO in path for _, path, _ in mirror.requests)
 
 
 def test_a_lying_mirror_is_not_used(mirror, state, places):
     save_file({k: v + 1 for k, v in state.items()}, places / "other.safetensors")
     mirror.put(MIRROR, f"{NAME}.safetensors", (places / "other.safetensors").read_bytes())
-    assert same(hub.load_state(NAME), state)  # from the authors: the mirror's card disagreed
+    assert same(weights.load_state(NAME), state)  # from the authors: the mirror's card disagreed
     assert fetch.cached_hub_file(MIRROR, f"{NAME}.safetensors") is None
     mirror.requests.clear()
-    assert same(hub.load_state(NAME), state)
+    assert same(weights.load_state(NAME), state)
     assert mirror.requests == []
 
 
 def test_a_mirror_of_another_source_than_the_pinned_one_is_not_used(mirror, state, pickled):
-    row = hub.checkpoint(NAME)
+    row = weights.checkpoint(NAME)
     lock.add_pins({row.key: {"sha256": "ab" * 32, "name": NAME}})
     with pytest.raises(WeightsError, match="ab" * 32):
-        hub.load(NAME)
+        weights.load(NAME)
     good = hashlib.sha256(pickled(state)).hexdigest()
     lock.add_pins({row.key: {"sha256": good, "name": NAME}})
-    assert same(hub.load_state(NAME), state)
+    assert same(weights.load_state(NAME), state)
 
 
 def test_commands(server, places, state, pickled, capsys):
@@ -117,7 +117,7 @@ def test_commands(server, places, state, pickled, capsys):
     seen = hashlib.sha256(pickled(state)).hexdigest()
     assert run("list", "--json") == 0
     listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert len(listed) == len(hub.CHECKPOINTS) + 1
+    assert len(listed) == len(weights.CHECKPOINTS) + 1
     assert listed[NAME]["cached"] == "no" and listed[NAME]["sha256"] is None
     assert listed["jafar_efficientnet_lite0"]["cached"] == "here"
     assert run("pull", NAME) == 0
@@ -143,10 +143,10 @@ def test_commands(server, places, state, pickled, capsys):
 def test_verify_and_lock_notice_a_changed_file(server, places, state, pickled, capsys):
     server.put(REPO, FILE, pickled(state))
     assert run("pull", NAME) == 0 and run("lock") == 0
-    path = hub.local_file(hub.checkpoint(NAME))
+    path = weights.local_file(weights.checkpoint(NAME))
     path.write_bytes(pickled({**state, "b": state["b"] + 1}))
     assert run("verify") == 1
-    assert hub.digest(path) in capsys.readouterr().out
+    assert weights.digest(path) in capsys.readouterr().out
     assert run("lock") == 1
     assert "kept the pin" in capsys.readouterr().out
     assert run("pull", NAME, "--force") == 0 and run("verify") == 0

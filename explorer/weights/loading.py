@@ -9,16 +9,16 @@ from typing import Any
 from torch import Tensor
 
 from explorer.core import WeightsError
-from explorer.hub import fetch, lock
-from explorer.hub.cards import DESCRIBED, read_card, row_of, write_card
-from explorer.hub.catalogue import checkpoint, checkpoints
-from explorer.hub.file_settings import FileSettings, read_settings
-from explorer.hub.network import Progress
-from explorer.hub.places import converted_folder, digest, write_weights
-from explorer.hub.published import CHECKPOINTS
-from explorer.hub.resolution import is_path, local_place, resolve
-from explorer.hub.rows import CONVERTED, Checkpoint
-from explorer.hub.states import read_state
+from explorer.weights import fetch, lock
+from explorer.weights.cards import DESCRIBED, read_card, row_of, write_card
+from explorer.weights.catalogue import checkpoint, checkpoints
+from explorer.weights.file_settings import FileSettings, read_settings
+from explorer.weights.network import Progress
+from explorer.weights.paths import converted_folder, digest, write_weights
+from explorer.weights.published import CHECKPOINTS
+from explorer.weights.resolution import is_path, local_place, resolve
+from explorer.weights.rows import CONVERTED, Checkpoint
+from explorer.weights.state_dicts import read_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def load(
 ) -> Loaded:
     """Load a row, a row's name or a file of weights; no pickle is ever executed.
 
-    ``transform`` overrules how a ``.pth`` is read (see `explorer.hub.states`).
+    ``transform`` overrules how a ``.pth`` is read (see `explorer.weights.state_dicts`).
 
     Raises:
         WeightsError: see `resolve`; or the file is unsafe, damaged or of an unknown kind.

@@ -13,14 +13,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from explorer import hub
+from explorer import weights as hub
 from explorer.__main__ import main
 from explorer.catalogue import checkpoint_rows, checkpoint_table
 from explorer.core import ExplorerError, UnknownNameError, WeightsError
-from explorer.hub import CHECKPOINTS, Checkpoint, lock
-from explorer.hub.cards import card_text
-from explorer.hub.loading import converted_card
-from explorer.hub.places import write_weights
+from explorer.weights import CHECKPOINTS, Checkpoint, lock
+from explorer.weights.cards import card_text
+from explorer.weights.loading import converted_card
+from explorer.weights.paths import write_weights
 
 CARD = {
     "method": "jafar",

@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
-from explorer.hub.network import Progress
-from explorer.hub.rows import AbsentWeightsError
 from explorer.resources.request_context import seconds_left
+from explorer.weights.network import Progress
+from explorer.weights.rows import AbsentWeightsError
 
 T = TypeVar("T")
 

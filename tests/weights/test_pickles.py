@@ -23,10 +23,10 @@ import pytest
 import torch
 from fake_hub import same
 
-from explorer import hub
+from explorer import weights
 from explorer.core import WeightsError
-from explorer.hub.pickles import Archive
-from explorer.hub.states import read_state
+from explorer.weights.pickles import Archive
+from explorer.weights.state_dicts import read_state
 
 
 def write(path, content):
@@ -245,7 +245,7 @@ def test_an_evil_file_is_not_run_through_load_or_convert(places, state):
     marker = places / "executed"
     path = places / "checkpoints" / "jafar_vit_base_patch16_224.pth"
     write(path, {"jafar": state, "cfg": attacks(marker)["os.system"]})
-    for action in (hub.load, hub.load_state, hub.convert):
+    for action in (weights.load, weights.load_state, weights.convert):
         with pytest.raises(WeightsError, match="refused"):
             action("jafar_vit_base_patch16_224")
         with pytest.raises(WeightsError, match="refused"):
@@ -413,24 +413,24 @@ def test_each_published_layout_gets_the_modules_names(tmp_path):
 def test_convert_writes_safetensors_that_take_the_rows_place(places, state):
     name = "jafar_vit_base_patch14_dinov2.lvd142m"
     source = write(places / f"{name}.pth", {"jafar": state, "epoch": 1})
-    out = hub.convert(source)
+    out = weights.convert(source)
     assert out == places / "cache" / "converted" / f"{name}.safetensors"
-    card = hub.read_card(out)
-    assert card["origin"] == "converted" and card["source"]["sha256"] == hub.digest(source)
-    loaded = hub.load(name)
+    card = weights.read_card(out)
+    assert card["origin"] == "converted" and card["source"]["sha256"] == weights.digest(source)
+    loaded = weights.load(name)
     assert same(loaded.state, state) and loaded.verified and loaded.label == "converted"
-    row = hub.checkpoint(name)
+    row = weights.checkpoint(name)
     assert row.statistics == "backbone" and row.licence == "Apache-2.0" and row.url
-    assert hub.find("jafar", "vit_base_patch14_dinov2.lvd142m")[0].path == out
-    assert [r.name for r in hub.checkpoints()].count(name) == 1
+    assert weights.find("jafar", "vit_base_patch14_dinov2.lvd142m")[0].path == out
+    assert [r.name for r in weights.checkpoints()].count(name) == 1
 
 
 def test_convert_needs_to_know_whose_file_it_is(places, state):
     source = write(places / "mine.pth", {"jafar": state})
     with pytest.raises(WeightsError, match="--row"):
-        hub.convert(source)
-    row = hub.checkpoint("jafar_vit_base_patch16_224.dino")
-    out = hub.convert(source, places / "out", row=row)
+        weights.convert(source)
+    row = weights.checkpoint("jafar_vit_base_patch16_224.dino")
+    out = weights.convert(source, places / "out", row=row)
     assert out.name == "jafar_vit_base_patch16_224.dino.safetensors"
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from explorer.core import WeightsError
-from explorer.hub.cards import read_card
-from explorer.hub.loading import convert
-from explorer.hub.network import Progress
-from explorer.hub.resolution import resolve
-from explorer.hub.rows import PUBLISHED, Checkpoint
+from explorer.weights.cards import read_card
+from explorer.weights.loading import convert
+from explorer.weights.network import Progress
+from explorer.weights.resolution import resolve
+from explorer.weights.rows import PUBLISHED, Checkpoint
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from explorer.core import UnknownNameError
 from explorer.core.messages import shown, suggestion
-from explorer.hub import lock
-from explorer.hub.cards import discover
-from explorer.hub.places import checkpoints_folder, converted_folder
-from explorer.hub.published import CHECKPOINTS
-from explorer.hub.rows import CONVERTED, ORIGINS, PUBLISHED, Checkpoint
+from explorer.weights import lock
+from explorer.weights.cards import discover
+from explorer.weights.paths import checkpoints_folder, converted_folder
+from explorer.weights.published import CHECKPOINTS
+from explorer.weights.rows import CONVERTED, ORIGINS, PUBLISHED, Checkpoint
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from fake_hub import FakeHub
 
-from explorer.hub import fetch, network, release
+from explorer.weights import fetch, github_release, network
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def server(places, monkeypatch):
     template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(fetch, "PAUSES", (0.01, 0.01))
-    monkeypatch.setattr(release, "PAUSES", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(github_release, "PAUSES", (0.01, 0.01, 0.01))
     yield hub
     hub.close()
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from explorer import hub, load_upsampler
-from explorer.hub import CHECKPOINTS, lock
+from explorer import load_upsampler, weights
 from explorer.probes import load_probe
 from explorer.upsamplers import UPSAMPLERS
+from explorer.weights import CHECKPOINTS, lock
 
 FOLDER = Path(os.environ.get("EXPLORER_PUBLISHED", "nowhere"))
 ROWS = {row.name: row for row in CHECKPOINTS}
@@ -48,11 +48,11 @@ ABSENT = ("naf_release", *(f"jafar_radio_v2.5-{size}" for size in "blh"))  # fro
 @pytest.mark.parametrize("name", [name for name in DIGESTS if name not in ABSENT])
 def test_the_listed_digest_is_the_files(put, name):
     path = put(name)
-    assert (hub.digest(path), path.stat().st_size) == DIGESTS[name]
-    loaded = hub.load(name, allow_network=False)
+    assert (weights.digest(path), path.stat().st_size) == DIGESTS[name]
+    loaded = weights.load(name, allow_network=False)
     assert loaded.verified and loaded.label == "published" and loaded.row.name == name
     assert lock.seen() == {}  # nothing was unverified
-    by_path = hub.load(FOLDER / ROWS[name].file)
+    by_path = weights.load(FOLDER / ROWS[name].file)
     assert by_path.verified and by_path.row.name == name  # known by its digest alone
 
 
@@ -91,7 +91,7 @@ def test_every_file_of_weights_is_opened_without_being_told_how():
     paths = [path for path in FOLDER.iterdir() if path.suffix in (".pth", ".ckpt")]
     assert len(paths) >= 8
     for path in paths:
-        state = hub.load(path).state
+        state = weights.load(path).state
         assert state and all(value.isfinite().all() for value in state.values()), path.name
 
 
@@ -104,7 +104,7 @@ def test_every_file_of_weights_is_opened_without_being_told_how():
 )
 def test_featups_files_fit_the_module(file, channels, norm):
     module = UPSAMPLERS.create("featup", feat_dim=channels, norm=norm)
-    module.load_state_dict(hub.load_state(FOLDER / file), strict=True)
+    module.load_state_dict(weights.load_state(FOLDER / file), strict=True)
 
 
 def test_featups_lightning_file_stands_in_its_rows_place(put):

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from explorer.hub.rows import Checkpoint
+from explorer.weights.rows import Checkpoint
 
 
 def _row(fields: dict[str, Any]) -> Checkpoint:

@@ -17,15 +17,15 @@ from urllib.parse import urlsplit
 
 from explorer.core import WeightsError
 from explorer.files.inputs import check_regular
-from explorer.hub import fetch, lock
-from explorer.hub.cards import read_card
-from explorer.hub.catalogue import checkpoint
-from explorer.hub.network import Progress, offline, reachable
-from explorer.hub.places import cache_folder, checkpoints_folder, digest
-from explorer.hub.published import CHECKPOINTS
-from explorer.hub.release import release_file
-from explorer.hub.rows import CONVERTED, AbsentWeightsError, Checkpoint
-from explorer.hub.states import PICKLED
+from explorer.weights import fetch, lock
+from explorer.weights.cards import read_card
+from explorer.weights.catalogue import checkpoint
+from explorer.weights.github_release import release_file
+from explorer.weights.network import Progress, offline, reachable
+from explorer.weights.paths import cache_folder, checkpoints_folder, digest
+from explorer.weights.published import CHECKPOINTS
+from explorer.weights.rows import CONVERTED, AbsentWeightsError, Checkpoint
+from explorer.weights.state_dicts import PICKLED
 
 log = logging.getLogger(__name__)
 _SHARED_NAMES = {f for f, n in Counter(row.file for row in CHECKPOINTS).items() if n > 1}

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from explorer.core import WeightsError
-from explorer.hub.network import Progress, no_disk, offline, reachable
-from explorer.hub.pace import TrickleError, watch_client
-from explorer.hub.places import digest
-from explorer.hub.rows import AbsentWeightsError
-from explorer.hub.waiting import awaited
+from explorer.weights.background_download import awaited
+from explorer.weights.network import Progress, no_disk, offline, reachable
+from explorer.weights.paths import digest
+from explorer.weights.rows import AbsentWeightsError
+from explorer.weights.stall_detector import TrickleError, watch_client
 
 METADATA_SECONDS = 5.0
 PAUSES = (0.5, 1.5)  # before each further try when the server says 429 or 5xx

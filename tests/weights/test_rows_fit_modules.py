@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from explorer import hub
-from explorer.hub import CHECKPOINTS
+from explorer import weights
 from explorer.upsamplers import UPSAMPLERS
+from explorer.weights import CHECKPOINTS
 
 BUILT = [row for row in CHECKPOINTS if row.method in UPSAMPLERS]
 
@@ -48,15 +48,15 @@ def published_layout(row, state):
     ],
 )
 def test_a_file_of_an_unpinned_row_loads_strictly_before_and_after_conversion(places, name):
-    row = hub.checkpoint(name)
+    row = weights.checkpoint(name)
     module = UPSAMPLERS.create(row.method, **row.options)
     end = row.file.rsplit(".", 1)[1]
     file = places / "checkpoints" / f"{name}.{end}"
     torch.save(published_layout(row, module.state_dict()), file)
     for _ in range(2):
         fresh = UPSAMPLERS.create(row.method, **row.options)
-        fresh.load_state_dict(hub.load_state(name), strict=True)
+        fresh.load_state_dict(weights.load_state(name), strict=True)
         pairs = zip(fresh.state_dict().values(), module.state_dict().values(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
-        hub.convert(name)
-    assert hub.load(name).label == "converted"
+        weights.convert(name)
+    assert weights.load(name).label == "converted"

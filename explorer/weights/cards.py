@@ -36,8 +36,8 @@ from explorer.core import WeightsError
 from explorer.core.validation import read_json
 from explorer.files.atomic import write_atomically
 from explorer.files.inputs import read_text
-from explorer.hub.places import digest, write_json
-from explorer.hub.rows import CONVERTED, TRAINED, Checkpoint
+from explorer.weights.paths import digest, write_json
+from explorer.weights.rows import CONVERTED, TRAINED, Checkpoint
 
 SCHEMA = 1
 REQUIRED = ("method", "backbone", "licence", "origin")

@@ -2,7 +2,7 @@
 
 ``explorer_weights.lock.json`` holds ``pinned`` and ``seen``, both keyed by where a file lies
 (`Checkpoint.key`). A pin made with ``weights lock`` is enforced from then on; ``seen`` only notes
-what was loaded unverified. A digest that `explorer.hub.published` lists is enforced without a pin,
+what was loaded unverified. A digest that `explorer.weights.published` lists is enforced without a pin,
 and a pin that contradicts it makes that row unusable, no other. The pins of ``checkpoints/``
 (shipped with a project or Space) win over those of the cache folder. EXPLORER_WEIGHTS_LOCK names
 another file instead of both.
@@ -19,8 +19,8 @@ from typing import Any
 from explorer.core import WeightsError
 from explorer.core.validation import read_json
 from explorer.files.inputs import read_text
-from explorer.hub.places import cache_folder, checkpoints_folder, write_json
-from explorer.hub.rows import PUBLISHED, Checkpoint
+from explorer.weights.paths import cache_folder, checkpoints_folder, write_json
+from explorer.weights.rows import PUBLISHED, Checkpoint
 
 LOCK_NAME = "explorer_weights.lock.json"
 SCHEMA = 1

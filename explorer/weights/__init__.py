@@ -1,13 +1,13 @@
 """From a checkpoint row to a verified local file, and from the file to a state dict."""
 
-from explorer.hub.cards import discover, problems, read_card, write_card
-from explorer.hub.catalogue import checkpoint, checkpoints, find
-from explorer.hub.fetch import hub_file
-from explorer.hub.loading import Loaded, convert, load, load_state, measure
-from explorer.hub.places import cache_folder, checkpoints_folder, digest
-from explorer.hub.published import CHECKPOINTS
-from explorer.hub.resolution import local_file, resolve
-from explorer.hub.rows import (
+from explorer.weights.cards import discover, problems, read_card, write_card
+from explorer.weights.catalogue import checkpoint, checkpoints, find
+from explorer.weights.fetch import hub_file
+from explorer.weights.loading import Loaded, convert, load, load_state, measure
+from explorer.weights.paths import cache_folder, checkpoints_folder, digest
+from explorer.weights.published import CHECKPOINTS
+from explorer.weights.resolution import local_file, resolve
+from explorer.weights.rows import (
     CONVERTED,
     PUBLISHED,
     TRAINED,

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from explorer.core import WeightsError
-from explorer.hub.network import Progress, no_disk, reachable
-from explorer.hub.pace import Pace, TrickleError
-from explorer.hub.rows import AbsentWeightsError
-from explorer.hub.waiting import awaited
+from explorer.weights.background_download import awaited
+from explorer.weights.network import Progress, no_disk, reachable
+from explorer.weights.rows import AbsentWeightsError
+from explorer.weights.stall_detector import Pace, TrickleError
 
 READ_SECONDS = 10.0
 PAUSES = (0.5, 1.0, 2.0)

@@ -11,7 +11,7 @@ Safetensors are taken as they are. A ``.pth``, ``.ckpt`` or ``.bin`` is read by 
                 ``model_state_dict``
     auto        whatever of these the file looks like
 
-All of them go through `explorer.hub.pickles`, which executes nothing.
+All of them go through `explorer.weights.pickles`, which executes nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from explorer.core import UnknownNameError, WeightsError
-from explorer.hub.pickles import Archive, StoredTensor
-from explorer.hub.rows import TRANSFORMS
+from explorer.weights.pickles import Archive, StoredTensor
+from explorer.weights.rows import TRANSFORMS
 
 PICKLED = (".pth", ".pt", ".ckpt", ".bin")
 

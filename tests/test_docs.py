@@ -20,8 +20,8 @@ from documents import (
 from PIL import Image
 
 from explorer.__main__ import build_parser, main
+from explorer.evidence import glance_passages, known
 from explorer.figure import read_recipe
-from explorer.findings import glance_passages, known
 from explorer.training.recipe import PUBLISHED
 
 README, DOCS = DOCUMENTS[0], DOCUMENTS[1:]

@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the document; return 0."""
+    from explorer.evidence import document
     from explorer.files.atomic import write_atomically
-    from explorer.findings import document
 
     text = document()
     if args.out is None:

@@ -11,7 +11,7 @@ import gradio as gr
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explorer.findings.passages import Fold, Words, plain
+from explorer.evidence.blocks import Details, Paragraph, plain
 from explorer.session import Options
 from explorer.ui.charts import LOOK
 from explorer.views.base import method_title
@@ -176,7 +176,7 @@ def measures_value(found: Sequence[Measures | Trouble], options: Options) -> lis
             table["rows"].append(cells)
             table["values"].append(values)
             table["best"].append(best)
-    return [table, *plain([Fold("What these numbers are", _notes(found, options))])]
+    return [table, *plain([Details("What these numbers are", _notes(found, options))])]
 
 
 def _is_best(column: int, mine: Measures, found: Sequence[Measures | Trouble]) -> bool:
@@ -190,7 +190,7 @@ def _is_best(column: int, mine: Measures, found: Sequence[Measures | Trouble]) -
     return own is not None and len(values) > 1 and field.show(own) == field.show(max(values))
 
 
-def _notes(found: Sequence[Measures | Trouble], options: Options) -> tuple[Words, ...]:
+def _notes(found: Sequence[Measures | Trouble], options: Options) -> tuple[Paragraph, ...]:
     measured = [one for one in found if isinstance(one, Measures)]
     height, width = options.output
     notes = [
@@ -218,7 +218,7 @@ def _notes(found: Sequence[Measures | Trouble], options: Options) -> tuple[Words
             reason = one.reconstruction[factor]
             if isinstance(reason, str):
                 reasons[f"No reconstruction x{factor} of {one.title} on {one.label}: {reason}"] = 1
-    return tuple(Words(note) for note in [*notes, *reasons])
+    return tuple(Paragraph(note) for note in [*notes, *reasons])
 
 
 def measures_chart(found: Sequence[Measures | Trouble], options: Options) -> go.Figure | None:

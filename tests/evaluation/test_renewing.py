@@ -11,7 +11,7 @@ from explorer.evaluation.renewing import renew, table_from
 from explorer.evaluation.report import markdown, write_report
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column
-from explorer.findings.results import read_report
+from explorer.evidence.results import read_report
 
 SHIPPED = sorted((Path(__file__).parents[2] / "docs" / "results").glob("*.json"))
 COLUMNS = (

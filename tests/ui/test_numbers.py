@@ -7,7 +7,7 @@ import pytest
 
 gr = pytest.importorskip("gradio")
 
-from explorer.findings.passages import Code, Fold, Grid, Heading, Words, plain  # noqa: E402
+from explorer.evidence.blocks import Code, Details, Heading, Paragraph, Table, plain  # noqa: E402
 from explorer.imaging import open_photo  # noqa: E402
 from explorer.resources.peak_memory import Peak  # noqa: E402
 from explorer.session import Options  # noqa: E402
@@ -125,8 +125,14 @@ def test_the_tab_fills_sorts_and_stays_inside(address, visit):
 @pytest.fixture(scope="module")
 def strange(serve):
     evil = "<img src=x onerror=window.hacked=1>${window.hacked=2}{{x}}[a](javascript:window.b=1)"
-    grid = Grid((evil, "n"), ((evil, evil),))
-    parts = [Heading(evil), Words(evil, True), Code(evil), grid, Fold(evil, (Words(evil),))]
+    grid = Table((evil, "n"), ((evil, evil),))
+    parts = [
+        Heading(evil),
+        Paragraph(evil, True),
+        Code(evil),
+        grid,
+        Details(evil, (Paragraph(evil),)),
+    ]
     with gr.Blocks() as demo:
         passage_page("strange", plain(parts))
     return serve(demo), evil

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.commands.bench.measuring import circumstances
 from explorer.core import ExplorerError
+from explorer.evidence.benches import BILINEAR
 from explorer.files.inputs import given_path
 from explorer.files.outputs import add_output
-from explorer.findings.benches import BILINEAR
 from explorer.weights.paths import write_json
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from explorer.cli.arguments import numbers
 from explorer.commands.bench import settings
-from explorer.findings.benches import NO_WINDOW, OWN_WINDOW
+from explorer.evidence.benches import NO_WINDOW, OWN_WINDOW
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from explorer.findings import (
+from explorer.evidence import (
     claims_passages,
     guide_passages,
     known,

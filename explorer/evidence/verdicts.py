@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from explorer.findings.benches import NO_WINDOW, OWN_WINDOW
-from explorer.findings.evidence import FACTORS, NOT_YET, Known
+from explorer.evidence.benches import NO_WINDOW, OWN_WINDOW
+from explorer.evidence.collect import FACTORS, NOT_YET, Known
 
 
 def window_verdict(rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from explorer.findings.evidence import (
+from explorer.evidence.blocks import Details, Heading, Paragraph, Passage, Table
+from explorer.evidence.collect import (
     FACTORS,
     NOT_YET,
     Known,
@@ -16,8 +17,7 @@ from explorer.findings.evidence import (
     reconstruction_passages,
     title_of,
 )
-from explorer.findings.passages import Fold, Grid, Heading, Passage, Words
-from explorer.findings.published import (
+from explorer.evidence.published import (
     ANYUP,
     GEOMETRY,
     PRESERVATION,
@@ -26,7 +26,7 @@ from explorer.findings.published import (
     PublishedTable,
     like_for_like,
 )
-from explorer.findings.tables import linked, margins_text
+from explorer.evidence.tables import linked, margins_text
 
 INTRO = (
     "A starting point, not a ranking: published numbers are for DINOv2 ViT-S/14, those measured "
@@ -55,10 +55,10 @@ def guide_passages(found: Known) -> list[Passage]:
     rows = tuple((case.text, case.take, case.because) for case in made)
     return [
         Heading("Which method for my case"),
-        Words(INTRO),
-        Grid(("my case", "take", "because (published)"), rows, widths=(22, 36, 42)),
+        Paragraph(INTRO),
+        Table(("my case", "take", "because (published)"), rows, widths=(22, 36, 42)),
         Heading("Measured here", 3),
-        *(Fold(case.text, tuple(case.here) or (Words(NOT_YET),)) for case in made),
+        *(Details(case.text, tuple(case.here) or (Paragraph(NOT_YET),)) for case in made),
     ]
 
 
@@ -101,7 +101,7 @@ def _memory() -> Case:
         "channels: a projection before upsampling never holds all of them.",
         f"For training, least needed by {'; '.join(parts)} (published).",
         [
-            Words(
+            Paragraph(
                 f"{NOT_YET} The table of your photo shows what each method keeps and needs at "
                 "your sizes."
             )

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from explorer.findings.benches import BILINEAR, NO_WINDOW, OWN_WINDOW
-from explorer.findings.evidence import (
+from explorer.evidence.benches import BILINEAR, NO_WINDOW, OWN_WINDOW
+from explorer.evidence.blocks import Details, Heading, Paragraph, Passage, Table
+from explorer.evidence.collect import (
     FACTORS,
     NOT_YET,
     Known,
@@ -16,8 +17,7 @@ from explorer.findings.evidence import (
     seconds,
     title_of,
 )
-from explorer.findings.passages import Fold, Grid, Heading, Passage, Words
-from explorer.findings.published import (
+from explorer.evidence.published import (
     ANYUP,
     JAFAR,
     TRAINING_MEMORY,
@@ -25,8 +25,8 @@ from explorer.findings.published import (
     across_papers,
     like_for_like,
 )
-from explorer.findings.tables import linked, margins_text, score_grid
-from explorer.findings.verdicts import memory_verdict, reconstruction_verdict, window_verdict
+from explorer.evidence.tables import linked, margins_text, score_grid
+from explorer.evidence.verdicts import memory_verdict, reconstruction_verdict, window_verdict
 from explorer.resources.memory import GIB
 
 INTRO = (
@@ -70,10 +70,10 @@ def claims_passages(found: Known) -> list[Passage]:
     rows = tuple((claim.text, claim.verdict) for claim in made)
     return [
         Heading("Claims"),
-        Words(INTRO),
-        Grid(("claim", "verdict"), rows, widths=(45, 55)),
+        Paragraph(INTRO),
+        Table(("claim", "verdict"), rows, widths=(45, 55)),
         Heading("Evidence", 3),
-        *(Fold(claim.text, _evidence(claim)) for claim in made),
+        *(Details(claim.text, _evidence(claim)) for claim in made),
     ]
 
 
@@ -91,12 +91,12 @@ def _popular() -> Claim:
         "Wrong comparison: columns of two papers. Like for like the margins are under half a "
         "point, and their sign changes with the dataset.",
         [
-            Words(
+            Paragraph(
                 "These margins set AnyUp's column of one paper against JAFAR's of another, whose "
                 "probes were trained with another schedule."
             ),
-            Words(f"AnyUp minus JAFAR in mIoU, from {linked(ANYUP)} and {linked(JAFAR)}:"),
-            Grid(("", *like_for_like()), rows, numbers=True),
+            Paragraph(f"AnyUp minus JAFAR in mIoU, from {linked(ANYUP)} and {linked(JAFAR)}:"),
+            Table(("", *like_for_like()), rows, numbers=True),
         ],
         (),
     )
@@ -112,18 +112,18 @@ def _window(found: Known) -> Claim:
             for key, name in names.items()
         )
         here = [
-            Words(
+            Paragraph(
                 f"{HERE}`{found.window['checkpoint']}` on {found.window['backbone']}: cosine minus "
                 f"bilinear's ({found.window['photos']} photos) and labels kept "
                 f"({found.window['labelled_photos']} labelled photos)."
             ),
-            Grid(("", "x2", "x4", "labels kept"), tuple(measured), numbers=True),
+            Table(("", "x2", "x4", "labels kept"), tuple(measured), numbers=True),
         ]
         verdict = window_verdict(rows)
     return Claim(
         "AnyUp's window keeps pixels from attending to far, irrelevant cells.",
         f"Published: depth gets better with it, segmentation hardly changes. {verdict}",
-        [Words(f"Ablation in {linked(ANYUP)}:"), score_grid(WINDOW)],
+        [Paragraph(f"Ablation in {linked(ANYUP)}:"), score_grid(WINDOW)],
         here,
     )
 
@@ -137,13 +137,13 @@ def _position() -> Claim:
         "JAFAR's position encoding is the stronger one.",
         "Wrong: the encodings are the same.",
         [
-            Words(
+            Paragraph(
                 "Both published implementations use the same rotary encoding: learned frequencies "
                 "for coordinates from 0 to 1, applied to the image encoder's output."
             )
         ],
         [
-            Words(
+            Paragraph(
                 "In this project one class serves both methods and reproduces both published "
                 "modules; a test checks it."
             )
@@ -155,7 +155,7 @@ def _fusion() -> Claim:
     return Claim(
         "JAFAR's feature modulation (SFT) fuses semantics better than concatenation.",
         "Open: the papers disagree. " + NOT_YET,
-        [Words(f"{linked(JAFAR)}: yes. {linked(ANYUP)}: no difference.")],
+        [Paragraph(f"{linked(JAFAR)}: yes. {linked(ANYUP)}: no difference.")],
         None,
     )
 
@@ -174,15 +174,15 @@ def _training(found: Known) -> Claim:
             for row in rows
         )
         here = [
-            Words(f"{HERE}time and memory of one step, batch {found.training['batch']}."),
-            Grid(("guidance", *head), cells, numbers=True),
+            Paragraph(f"{HERE}time and memory of one step, batch {found.training['batch']}."),
+            Table(("guidance", *head), cells, numbers=True),
         ]
         verdict = memory_verdict(rows)
     return Claim(
         "AnyUp trains with less memory.",
         f"Depends on the resolution: less {' and '.join(less)}, more {' and '.join(more)} "
         f"(published). {verdict}",
-        [Words("Published, in GB:"), score_grid(TRAINING_MEMORY)],
+        [Paragraph("Published, in GB:"), score_grid(TRAINING_MEMORY)],
         here,
     )
 
@@ -200,11 +200,11 @@ def _speed(found: Known) -> Claim:
     if both:
         rows = tuple((f"`{n}`", f"{anyup[n]:.2f}", f"{jafar[n]:.2f}") for n in both)
         here = [
-            Words(
+            Paragraph(
                 f"{HERE}seconds per photo, read from the reports. The rows of one report can come "
                 "from runs under different load."
             ),
-            Grid(("report", "AnyUp", "JAFAR"), rows, numbers=True),
+            Table(("report", "AnyUp", "JAFAR"), rows, numbers=True),
         ]
         ratios = [jafar[name] / anyup[name] for name in both]
         low, high = min(ratios), max(ratios)
@@ -214,7 +214,7 @@ def _speed(found: Known) -> Claim:
         "AnyUp and JAFAR are equally fast at inference.",
         verdict,
         [
-            Words(
+            Paragraph(
                 "It depends on the window's kernel: published AnyUp masks a dense attention, or "
                 "uses natten, whose windows differ."
             )
@@ -230,7 +230,7 @@ def _storage(found: Known) -> Claim:
     if universal and single:
         one, each = universal[0], single[0]
         here = [
-            Words(
+            Paragraph(
                 f"{HERE}`{one['name']}` has {_megabytes(one['size'])} for every backbone, "
                 f"`{each['name']}` {_megabytes(each['size'])} for one."
             )
@@ -241,7 +241,7 @@ def _storage(found: Known) -> Claim:
         "One model for all backbones saves storage.",
         verdict,
         [
-            Words(
+            Paragraph(
                 "AnyUp's weights do not depend on the number of channels; JAFAR and FeatUp have "
                 "one file per backbone."
             )
@@ -260,13 +260,13 @@ def _choice(found: Known) -> Claim:
         *comparison_passages(found, ("jafar", "anyup")),
     ]
     if shared:
-        here.append(Words("The two trainings differ in steps and photos: see their cards."))
+        here.append(Paragraph("The two trainings differ in steps and photos: see their cards."))
     return Claim(
         "JAFAR for a single production backbone, AnyUp for many.",
         "Published: no clear winner for one backbone; AnyUp needs no training for another. "
         + reconstruction_verdict(found, shared),
         [
-            Words(
+            Paragraph(
                 f"AnyUp minus JAFAR in mIoU, both from {linked(ANYUP)}: "
                 f"{margins_text(like_for_like())}."
             )
@@ -276,7 +276,7 @@ def _choice(found: Known) -> Claim:
 
 
 def _evidence(claim: Claim) -> tuple[Passage, ...]:
-    here = [Words(NOT_YET)] if claim.here is None else claim.here
+    here = [Paragraph(NOT_YET)] if claim.here is None else claim.here
     return (*claim.published, *here)
 
 

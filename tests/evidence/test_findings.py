@@ -17,7 +17,7 @@ from explorer.evaluation.report import cell_text as written_text
 from explorer.evaluation.report import table_json
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column
-from explorer.findings import (
+from explorer.evidence import (
     Known,
     claims_passages,
     document,
@@ -27,11 +27,11 @@ from explorer.findings import (
     published_passages,
     report_passages,
 )
-from explorer.findings.claims import claims
-from explorer.findings.evidence import NOT_YET
-from explorer.findings.passages import Code, Fold, Grid, Heading, Words, plain
-from explorer.findings.published import PUBLISHED, SEGMENTATION, across_papers, like_for_like
-from explorer.findings.results import MAKE_ONE, cell_text, read_report, shipped_reports
+from explorer.evidence.blocks import Code, Details, Heading, Paragraph, Table, plain
+from explorer.evidence.claims import claims
+from explorer.evidence.collect import NOT_YET
+from explorer.evidence.published import PUBLISHED, SEGMENTATION, across_papers, like_for_like
+from explorer.evidence.results import MAKE_ONE, cell_text, read_report, shipped_reports
 from explorer.loading import load_upsampler
 from explorer.resources.feature_cache import FeatureCache
 from explorer.training import labelled, validation
@@ -99,9 +99,9 @@ def text_of(passages):
 def cells_of(passages):
     """Every cell of every table, those in folds included."""
     for part in passages:
-        if isinstance(part, Grid):
+        if isinstance(part, Table):
             yield from (cell for line in (part.head, *part.rows) for cell in line)
-        elif isinstance(part, Fold):
+        elif isinstance(part, Details):
             yield from cells_of(part.passages)
 
 
@@ -115,9 +115,9 @@ def test_no_cell_is_a_wall():
 
 def test_a_fold_under_the_table_for_every_claim_and_case():
     for page in (claims_passages(known()), guide_passages(known())):
-        table = next(p for p in page if isinstance(p, Grid))
-        assert [p.title for p in page if isinstance(p, Fold)] == [row[0] for row in table.rows]
-        assert all(p.passages for p in page if isinstance(p, Fold))
+        table = next(p for p in page if isinstance(p, Table))
+        assert [p.title for p in page if isinstance(p, Details)] == [row[0] for row in table.rows]
+        assert all(p.passages for p in page if isinstance(p, Details))
 
 
 def test_docs_say_what_the_generator_makes(monkeypatch):
@@ -153,7 +153,7 @@ def test_without_measurements_nothing_is_claimed():
     for claim in silent:
         assert claim.here is None
         assert "not measured here yet" in claim.verdict.lower(), claim.text
-    folds = [p for p in guide_passages(Known()) if isinstance(p, Fold)]
+    folds = [p for p in guide_passages(Known()) if isinstance(p, Details)]
     assert folds[2].title == "Little memory" and len(folds) == 5
     for fold in folds:
         assert len(fold.passages) == 1 and fold.passages[0].text.startswith(NOT_YET)
@@ -198,26 +198,26 @@ def test_reports_become_tables_evidence_and_verdicts(tmp_path):
     found = known(results=tmp_path)
     assert not found.faults and [report.name for report in found.reports] == ["run"]
     passages = report_passages(found)
-    glance = next(p for p in passages if isinstance(p, Grid))
+    glance = next(p for p in passages if isinstance(p, Table))
     assert glance.head[:2] == ("", "mIoU ↑\nLite9")
     assert [cells[:2] for cells in glance.rows] == [
         ("Bilinear", "30.0"),
         ("AnyUp", "+5.0"),
         ("JAFAR", "+2.5"),
     ]
-    whole = next(p for p in passages if isinstance(p, Fold))
+    whole = next(p for p in passages if isinstance(p, Details))
     assert whole.title == "Segmentation on rooms, Lite9 (run)"
-    grid = next(p for p in whole.passages if isinstance(p, Grid))
+    grid = next(p for p in whole.passages if isinstance(p, Table))
     expected = [
         [written_text(line.cells[column.key], column) for column in COLUMNS] for line in table.rows
     ]
     assert [list(cells[1:4]) for cells in grid.rows] == expected  # as the report's own Markdown
     assert grid.rows[1][1] == "35.0 ± 1.2 (+5.0 [+4.0, +6.0])" and grid.rows[0][3] == "-"
     assert grid.head[4:] == ("prepare, s/photo", "predict, s/photo")
-    fold = next(p for p in whole.passages if isinstance(p, Fold))
+    fold = next(p for p in whole.passages if isinstance(p, Details))
     shown = text_of([fold])
     assert "2026-01-02" in fold.title and "torch 9.9" in shown and "1,234,567" in shown
-    summary = next(p.text for p in whole.passages if isinstance(p, Words) and "rooms" in p.text)
+    summary = next(p.text for p in whole.passages if isinstance(p, Paragraph) and "rooms" in p.text)
     assert "12 test photos" in summary and "3 seeds" in summary
     text = text_of([*claims_passages(found), *guide_passages(found)])
     where = "`run`: mIoU ↑<br>segmentation, a probe of each method's own | 12"
@@ -234,8 +234,8 @@ def test_untrained_rows_are_no_evidence(tmp_path):
     found = Known(reports=known(results=tmp_path).reports)
     assert all(claim.here is None for claim in claims(found) if "production" in claim.text)
     assert "Here JAFAR takes" not in text_of(claims_passages(found))
-    whole = next(p for p in report_passages(found) if isinstance(p, Fold))
-    assert next(p for p in whole.passages if isinstance(p, Grid)).quiet == {1}
+    whole = next(p for p in report_passages(found) if isinstance(p, Details))
+    assert next(p for p in whole.passages if isinstance(p, Table)).quiet == {1}
 
 
 def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
@@ -246,7 +246,7 @@ def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
     (tmp_path / "b.json").write_text(json.dumps(other | {"data": facts["data"] | {"test": 3}}))
     found = Known(reports=known(results=tmp_path).reports)
     passages = report_passages(found)
-    grids = [p for p in passages if isinstance(p, Grid)]
+    grids = [p for p in passages if isinstance(p, Table)]
     assert len(grids) == 1
     assert grids[0].head[1:3] == ("mIoU ↑\nLite9", "mIoU ↑\nLite10")
     assert [cells[:3] for cells in grids[0].rows] == [
@@ -254,14 +254,14 @@ def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
         ("AnyUp", "+5.0", "(+0.5)"),
         ("JAFAR", "+2.5", "-"),
     ]
-    assert len([p for p in passages if isinstance(p, Fold)]) == 2
+    assert len([p for p in passages if isinstance(p, Details)]) == 2
     text = text_of(claims_passages(found))
     assert "`a`: " in text and "`b`: " not in text  # evidence: the backbone most photos have
 
 
 def test_no_report_says_how_to_make_one(tmp_path):
     passages = report_passages(Known())
-    assert [type(p) for p in passages] == [Heading, Words, Code]
+    assert [type(p) for p in passages] == [Heading, Paragraph, Code]
     assert passages[-1].text == MAKE_ONE
 
 
@@ -299,8 +299,8 @@ def test_both_methods_have_one_position_encoding():
 
 
 def test_passages_are_the_same_on_paper_and_on_screen():
-    grid = Grid(("a", "b"), (("x|y", "1\n2"),), numbers=True, quiet=frozenset({0}))
-    parts = [Heading("H", 3), Words("one", warning=True), Code("cmd"), Fold("more", (grid,))]
+    grid = Table(("a", "b"), (("x|y", "1\n2"),), numbers=True, quiet=frozenset({0}))
+    parts = [Heading("H", 3), Paragraph("one", warning=True), Code("cmd"), Details("more", (grid,))]
     text = text_of(parts)
     assert "### H" in text and "> one" in text and "```bash\ncmd\n```" in text
     assert "| x\\|y | 1<br>2 |" in text and "|---|--:|" in text
@@ -321,7 +321,7 @@ def test_the_claim_on_training_is_filled_by_what_the_bench_wrote(tmp_path, capsy
     assert not found.faults and [row["guidance"] for row in found.training["rows"]] == [32, 48]
     claim = next(c for c in claims(found) if "trains with less memory" in c.text)
     first = found.training["rows"][0]["jafar"]["seconds"]
-    table = next(p for p in claim.here if isinstance(p, Grid))
+    table = next(p for p in claim.here if isinstance(p, Table))
     assert [line[0] for line in table.rows] == ["32 px", "48 px"]
     assert dict(zip(table.head, table.rows[0], strict=True))["JAFAR, s"] == f"{first:.2f}"
     assert re.search(r"Here AnyUp takes [\d.]+ to [\d.]+ times", claim.verdict)
@@ -390,7 +390,7 @@ def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, mon
     assert rows["none"]["gain_x2"] == pytest.approx(open_wide[2] - bilinear[2], abs=1e-5)
 
     claim = next(c for c in claims(found) if "far, irrelevant" in c.text)
-    table = next(p for p in claim.here if isinstance(p, Grid))
+    table = next(p for p in claim.here if isinstance(p, Table))
     cells = {line[0]: line[1:] for line in table.rows}
     assert cells["without"][0] == f"{rows['none']['gain_x2']:+.4f}"
     assert cells["with its window"][2] == f"{rows['its own']['labels']:.1%}"

@@ -19,7 +19,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Words:
+class Paragraph:
     """A paragraph; ``warning`` makes it stand out."""
 
     text: str
@@ -34,7 +34,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Table:
     """A table; ``numbers`` aligns all but the first column to the right, ``widths`` are shares of
     the page's width, ``quiet`` are the rows that stand back (controls).
     """
@@ -47,14 +47,14 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Fold:
+class Details:
     """Passages behind a title that opens them."""
 
     title: str
     passages: tuple[Passage, ...]
 
 
-Passage = Heading | Words | Code | Grid | Fold
+Passage = Heading | Paragraph | Code | Table | Details
 
 
 def markdown(title: str, passages: list[Passage]) -> str:
@@ -73,12 +73,12 @@ def plain(passages: list[Passage]) -> list[dict[str, Any]]:
 def _lines(passage: Passage) -> list[str]:
     if isinstance(passage, Heading):
         return ["#" * passage.level + " " + passage.text]
-    if isinstance(passage, Words):
+    if isinstance(passage, Paragraph):
         text = passage.text.replace("\n", "\n\n")
         return [f"> {line}" if passage.warning else line for line in text.split("\n")]
     if isinstance(passage, Code):
         return ["```bash", passage.text, "```"]
-    if isinstance(passage, Fold):
+    if isinstance(passage, Details):
         inner = [line for part in passage.passages for line in (*_lines(part), "")]
         return [f"<details><summary>{passage.title}</summary>", "", *inner, "</details>"]
     rule = "|---" + ("|--:" if passage.numbers else "|---") * (len(passage.head) - 1) + "|"
@@ -93,11 +93,11 @@ def _row(cells: tuple[str, ...]) -> str:
 def _plain(passage: Passage) -> dict[str, Any]:
     if isinstance(passage, Heading):
         return {"kind": "heading", "text": passage.text, "level": passage.level}
-    if isinstance(passage, Words):
+    if isinstance(passage, Paragraph):
         return {"kind": "words", "text": passage.text, "warning": passage.warning}
     if isinstance(passage, Code):
         return {"kind": "code", "text": passage.text}
-    if isinstance(passage, Fold):
+    if isinstance(passage, Details):
         return {"kind": "fold", "title": passage.title, "passages": plain(list(passage.passages))}
     return {
         "kind": "grid",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from explorer.findings.evidence import title_of
-from explorer.findings.passages import Grid, Heading, Passage, Words
-from explorer.findings.published import (
+from explorer.evidence.blocks import Heading, Paragraph, Passage, Table
+from explorer.evidence.collect import title_of
+from explorer.evidence.published import (
     ANYUP,
     JAFAR,
     PUBLISHED,
@@ -31,7 +31,7 @@ def margins_text(margins: dict[str, float]) -> str:
     return ", ".join(f"{head} {value:+.2f}" for head, value in margins.items())
 
 
-def score_grid(table: PublishedTable) -> Grid:
+def score_grid(table: PublishedTable) -> Table:
     """Return a published table."""
     head = ("", *(f"{score.head} {'↑' if score.higher else '↓'}" for score in table.scores))
     rows = tuple(
@@ -41,7 +41,7 @@ def score_grid(table: PublishedTable) -> Grid:
         )
         for method, values in table.rows.items()
     )
-    return Grid(head, rows, numbers=True)
+    return Table(head, rows, numbers=True)
 
 
 WARNING = (
@@ -56,8 +56,8 @@ def published_passages() -> list[Passage]:
     """Return the papers' tables with their sources and the warning."""
     passages: list[Passage] = [
         Heading("Published"),
-        Words(f"From {cited(ANYUP)} and {cited(JAFAR)}. {SETTING}"),
-        Words(WARNING, warning=True),
+        Paragraph(f"From {cited(ANYUP)} and {cited(JAFAR)}. {SETTING}"),
+        Paragraph(WARNING, warning=True),
     ]
     for table in PUBLISHED:
         where = table.source.name if table.source else "published, the paper was not noted"

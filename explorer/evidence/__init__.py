@@ -1,11 +1,11 @@
 """What is known about the methods: published numbers, our reports, claims and their evidence."""
 
-from explorer.findings.claims import claims_passages
-from explorer.findings.evidence import Known, known
-from explorer.findings.guide import guide_passages
-from explorer.findings.passages import Passage, markdown, plain
-from explorer.findings.reports import glance_passages, report_passages
-from explorer.findings.tables import published_passages
+from explorer.evidence.blocks import Passage, markdown, plain
+from explorer.evidence.claims import claims_passages
+from explorer.evidence.collect import Known, known
+from explorer.evidence.guide import guide_passages
+from explorer.evidence.reports import glance_passages, report_passages
+from explorer.evidence.tables import published_passages
 
 __all__ = [
     "Known",

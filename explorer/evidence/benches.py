@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from explorer.findings.results import results_folder
+from explorer.evidence.results import results_folder
 
 TRAINING_KEYS = [(name, key) for name in ("jafar", "anyup") for key in ("seconds", "bytes")]
 OWN_WINDOW, NO_WINDOW, BILINEAR = "its own", "none", "bilinear"  # rows of ``bench window``

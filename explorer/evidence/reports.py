@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from explorer.findings.evidence import Known
-from explorer.findings.passages import Code, Fold, Grid, Heading, Passage, Words
-from explorer.findings.results import MAKE_ONE, Report, arrow, cell_text, number_text
+from explorer.evidence.blocks import Code, Details, Heading, Paragraph, Passage, Table
+from explorer.evidence.collect import Known
+from explorer.evidence.results import MAKE_ONE, Report, arrow, cell_text, number_text
 
 STEPS = ("prepare", "predict", "all")  # what a report times, in this order
 
@@ -20,7 +20,7 @@ def report_passages(found: Known) -> list[Passage]:
     return [
         *passages,
         Heading("In full", 3),
-        Words(
+        Paragraph(
             "± is the standard deviation over seeds; in brackets the difference to bilinear with "
             "its 95% interval over test photos. Controls are in italics."
         ),
@@ -31,15 +31,15 @@ def report_passages(found: Known) -> list[Passage]:
 def glance_passages(found: Known) -> list[Passage]:
     """Return the main measures of the shipped reports, or how to make one."""
     passages: list[Passage] = [Heading("Our tables")]
-    passages += [Words(fault, warning=True) for fault in found.faults]
+    passages += [Paragraph(fault, warning=True) for fault in found.faults]
     if not found.reports:
         sentence = (
             "There is no report in `docs/results/` yet; this makes one (the photos and labels are "
             "yours to bring):"
         )
-        return [*passages, Words(sentence), Code(MAKE_ONE)]
+        return [*passages, Paragraph(sentence), Code(MAKE_ONE)]
     passages.append(
-        Words(
+        Paragraph(
             "Every upsampler gets the same frozen features, seeds and schedule. Here are the main "
             "measures: bilinear's value, and by how much the others differ from it; in brackets "
             "where the 95% interval over test photos holds 0. Reports in full: `docs/results/`."
@@ -77,7 +77,7 @@ def _glance(reports: Sequence[Report]) -> Iterator[Passage]:
         )
         quiet = frozenset(n for n, row in enumerate(rows.values()) if row.get("control"))
         yield Heading(kind[:1].upper() + kind[1:], 4)
-        yield Grid(("", *head), shown, True, (), quiet)
+        yield Table(("", *head), shown, True, (), quiet)
 
 
 def _broken(text: str, at: str, longest: int = 12) -> str:
@@ -97,15 +97,15 @@ def _difference(cell: Mapping[str, Any] | None, column: Mapping[str, Any]) -> st
     return f"({text})" if interval[0] <= 0 <= interval[1] else text
 
 
-def _report(report: Report) -> Fold:
+def _report(report: Report) -> Details:
     facts = report.facts
-    passages: list[Passage] = [Words(_summary(report))]
+    passages: list[Passage] = [Paragraph(_summary(report))]
     for table in report.tables:
         title = str(table["title"])
         passages.append(Heading(title[:1].upper() + title[1:], 4))
         passages.append(_report_grid(table))
-        passages += [Words(str(note)) for note in table.get("notes", [])]
-    weights = Grid(
+        passages += [Paragraph(str(note)) for note in table.get("notes", [])]
+    weights = Table(
         ("", "origin", "checkpoint", "sha256", "parameters"),
         tuple(
             (
@@ -118,15 +118,15 @@ def _report(report: Report) -> Fold:
             for method in facts["methods"]
         ),
     )
-    made = [Words(str(sentence)) for sentence in facts.get("intro", [])]
+    made = [Paragraph(str(sentence)) for sentence in facts.get("intro", [])]
     for name in ("data", "backbone", "settings", "versions", "machine"):
         if name in facts:
-            made.append(Words(f"{name}: {_facts(facts[name])}"))
+            made.append(Paragraph(f"{name}: {_facts(facts[name])}"))
     if facts.get("command"):
         made.append(Code(str(facts["command"])))
-    passages.append(Fold(f"How it was made, {facts['date']}", (*made, weights)))
+    passages.append(Details(f"How it was made, {facts['date']}", (*made, weights)))
     title = report.title[:1].upper() + report.title[1:]
-    return Fold(f"{title} ({report.name})", tuple(passages))
+    return Details(f"{title} ({report.name})", tuple(passages))
 
 
 def _summary(report: Report) -> str:
@@ -143,7 +143,7 @@ def _summary(report: Report) -> str:
     return ", ".join([*parts, str(facts["date"])]) + f" · `docs/results/{report.name}.json`"
 
 
-def _report_grid(table: Mapping[str, Any]) -> Grid:
+def _report_grid(table: Mapping[str, Any]) -> Table:
     columns = table["columns"]
     timed = sorted({name for row in table["rows"] for name in row["seconds"]}, key=_step)
     head = ("", *(f"{c['head']} {arrow(c)}" for c in columns))
@@ -154,7 +154,7 @@ def _report_grid(table: Mapping[str, Any]) -> Grid:
         shown = ["-" if value is None else f"{value:.2f}" for value in times]
         rows.append((str(row["title"]), *cells, *shown))
     quiet = frozenset(n for n, row in enumerate(table["rows"]) if row.get("control"))
-    return Grid((*head, *(f"{name}, s/photo" for name in timed)), tuple(rows), True, (), quiet)
+    return Table((*head, *(f"{name}, s/photo" for name in timed)), tuple(rows), True, (), quiet)
 
 
 def _facts(values: Mapping[str, Any]) -> str:

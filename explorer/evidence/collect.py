@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from explorer.findings.benches import training_costs, window_effects
-from explorer.findings.passages import Grid, Passage, Words
-from explorer.findings.results import (
+from explorer.evidence.benches import training_costs, window_effects
+from explorer.evidence.blocks import Paragraph, Passage, Table
+from explorer.evidence.results import (
     Report,
     arrow,
     difference_text,
@@ -113,7 +113,7 @@ def gains_passages(rows: Sequence[tuple[str, ...]]) -> list[Passage]:
     if not rows:
         return []
     head = ("", *(f"x{factor}" for factor in FACTORS), "photos")
-    return [Words(GAINS), Grid(head, tuple(rows), numbers=True)]
+    return [Paragraph(GAINS), Table(head, tuple(rows), numbers=True)]
 
 
 def comparison_passages(found: Known, methods: tuple[str, ...]) -> list[Passage]:
@@ -134,7 +134,7 @@ def comparison_passages(found: Known, methods: tuple[str, ...]) -> list[Passage]
         for where, photos, cells in lines
     )
     widths = (38, 6, *[56 // len(titles)] * len(titles))
-    return [Words(REPORTS), Grid(("", "photos", *titles), rows, widths=widths)]
+    return [Paragraph(REPORTS), Table(("", "photos", *titles), rows, widths=widths)]
 
 
 def leader_passages(found: Known) -> list[Passage]:
@@ -158,7 +158,7 @@ def leader_passages(found: Known) -> list[Passage]:
     if not lines:
         return []
     head = ("", "photos", "rows", "first", "second")
-    return [Words(REPORTS), Grid(head, tuple(lines), widths=(38, 6, 8, 24, 24))]
+    return [Paragraph(REPORTS), Table(head, tuple(lines), widths=(38, 6, 8, 24, 24))]
 
 
 def seconds(found: Known, method: str) -> dict[str, float]:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report anew; return 0."""
-    from explorer.evaluation.renewing import renew
+    from explorer.evaluation.merge_reports import renew
 
     check_file(args.report, (".json",), "the report", (".md", ".png"), args.later)
     print(f"{args.report}: put in {', '.join(renew(args.report, args.later))}")

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from explorer.cli.progress import progress_bar
 from explorer.datasets import Dataset, Example, nearest
 from explorer.evaluation import metrics
-from explorer.evaluation.ledger import Ledger
 from explorer.evaluation.methods import Method
-from explorer.evaluation.scenes import Scene, Stage, stamp, wait
+from explorer.evaluation.result_store import Ledger
+from explorer.evaluation.samples import EvalContext, Sample, stamp, wait
 from explorer.evaluation.tasks import Column
 from explorer.imaging import fit_size
 from explorer.upsamplers.streaming import averaged_back
@@ -38,14 +38,14 @@ class Comparison(ABC):
     needs_maps: ClassVar[bool] = False
 
     @abstractmethod
-    def measure(self, stage: Stage, scene: Scene, method: Method, truth) -> dict[str, float]:
+    def measure(self, stage: EvalContext, scene: Sample, method: Method, truth) -> dict[str, float]:
         """Return the numbers of one photo."""
 
-    def truth(self, data: Dataset, scene: Scene):
+    def truth(self, data: Dataset, scene: Sample):
         """Read what a photo is compared with."""
         return None
 
-    def reference(self, scene: Scene, truth) -> dict[str, float]:
+    def reference(self, scene: Sample, truth) -> dict[str, float]:
         """Return numbers that need no features ({} if there are none)."""
         return {}
 
@@ -68,7 +68,7 @@ class Reconstruction(Comparison):
     )
 
     @torch.no_grad()
-    def measure(self, stage: Stage, scene: Scene, method: Method, truth) -> dict[str, float]:
+    def measure(self, stage: EvalContext, scene: Sample, method: Method, truth) -> dict[str, float]:
         """Return cosines and L2 for both factors, and the consistency."""
         # Sides that both factors divide, so that every size shows the same picture.
         unit = max(FACTORS) * stage.backbone.stride
@@ -100,7 +100,7 @@ class Edges(Comparison):
     columns = (Column("average_precision", "AP", 100, 1, main=True),)
     needs_maps = True
 
-    def truth(self, data: Dataset, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    def truth(self, data: Dataset, scene: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Return which pixels count and which of them lie on a boundary, both flat."""
         values = nearest(data.read(scene.example, scene.photo), scene.size)
         if data.kind == "labels":
@@ -112,13 +112,13 @@ class Edges(Comparison):
         return counted.flatten().numpy(), near.flatten().numpy()
 
     @torch.no_grad()
-    def measure(self, stage: Stage, scene: Scene, method: Method, truth) -> dict[str, float]:
+    def measure(self, stage: EvalContext, scene: Sample, method: Method, truth) -> dict[str, float]:
         """Return the average precision of the method's gradient."""
         made = method.upsampler.prepare(scene.guidance, scene.features, scene.size)
         weight = components(made.values, EDGE_COMPONENTS)
         return {"average_precision": precision(gradient(made.project(weight)[0]), truth)}
 
-    def reference(self, scene: Scene, truth) -> dict[str, float]:
+    def reference(self, scene: Sample, truth) -> dict[str, float]:
         """Return the average precision of the photo's own gradient."""
         return {"average_precision": precision(gradient(scene.guidance[0]), truth)}
 
@@ -170,7 +170,7 @@ class CompareRun:
         data: Dataset,
         examples: list[Example],
         methods: list[Method],
-        stage: Stage,
+        stage: EvalContext,
         ledger: Ledger,
         accelerator: Accelerator,
         quiet: bool = False,

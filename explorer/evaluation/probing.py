@@ -23,10 +23,10 @@ from explorer.cli.progress import progress_bar
 from explorer.core import ExplorerError
 from explorer.datasets import Dataset, Example
 from explorer.evaluation.fitting import Samples, Schedule, digest_of, fit
-from explorer.evaluation.ledger import Ledger, pack, unpack
 from explorer.evaluation.methods import BASELINE, Method
 from explorer.evaluation.pixels import Pixels, choose_pixels
-from explorer.evaluation.scenes import Scene, Stage, stamp, wait
+from explorer.evaluation.result_store import Ledger, pack, unpack
+from explorer.evaluation.samples import EvalContext, Sample, stamp, wait
 from explorer.evaluation.tasks import Task, Truth
 from explorer.probes import Probe, predict_together
 
@@ -71,7 +71,7 @@ class ProbeRun:
         train: list[Example],
         test: list[Example],
         methods: list[Method],
-        stage: Stage,
+        stage: EvalContext,
         plan: Plan,
         ledger: Ledger,
         accelerator: Accelerator,
@@ -145,7 +145,7 @@ class ProbeRun:
         parts = ([getattr(d, name) for d in drawn] for name in ("rows", "cols", "weights"))
         return Pixels(*(torch.cat(part) for part in parts))
 
-    def _sampled(self, method: Method, scene: Scene, chosen: Pixels) -> Tensor:
+    def _sampled(self, method: Method, scene: Sample, chosen: Pixels) -> Tensor:
         key = f"pixels:{self._photo_key(method, scene)}:{chosen.digest}"
 
         def compute() -> Tensor:
@@ -190,7 +190,7 @@ class ProbeRun:
         examples = self._mine(self.test)
         found = []
         for example in progress_bar("tested photos", items=examples, quiet=self.quiet):
-            scene: Scene | None = None
+            scene: Sample | None = None
             truth: Truth | None = None
             for method in self.methods:
                 probes = self.probes(method, weights)
@@ -214,7 +214,7 @@ class ProbeRun:
         return [self.task.probe(*pair) for pair in pairs]
 
     @torch.no_grad()
-    def measure(self, method: Method, scene: Scene, truth: Truth, probes: list[Probe]) -> dict:
+    def measure(self, method: Method, scene: Sample, truth: Truth, probes: list[Probe]) -> dict:
         """Upsample one photo with one method, read all probes and add up."""
         start = wait(self.stage.device)
         made = method.upsampler.prepare(scene.guidance, scene.features, scene.size)
@@ -258,7 +258,7 @@ class ProbeRun:
     def _mine(self, examples: list[Example]) -> list[Example]:
         return examples[self.accelerator.process_index :: self.accelerator.num_processes]
 
-    def _photo_key(self, method: Method, scene: Scene) -> str:
+    def _photo_key(self, method: Method, scene: Sample) -> str:
         return f"{scene.photo.digest}:{self.stage.identity}:{method.identity}:{scene.size}"
 
     def _training_key(self, method: Method) -> str:

@@ -21,11 +21,11 @@ from explorer.datasets.splits import thin
 from explorer.evaluation.comparing import COMPARISONS, CompareRun
 from explorer.evaluation.environment import machine, versions
 from explorer.evaluation.fitting import Schedule
-from explorer.evaluation.ledger import Ledger
 from explorer.evaluation.methods import describe, load_methods
 from explorer.evaluation.probing import SHARED, Plan, ProbeRun
 from explorer.evaluation.report import summary_line, write_report
-from explorer.evaluation.scenes import Sizes, Stage
+from explorer.evaluation.result_store import Ledger
+from explorer.evaluation.samples import EvalContext, Sizes
 from explorer.evaluation.tables import Table, comparison_table, probe_tables
 from explorer.evaluation.tasks import TASKS
 from explorer.files.outputs import check_folder
@@ -92,7 +92,7 @@ class Evaluation:
         backbone = load_backbone(name, chosen or None, device)
         cache = FeatureCache(request.cache or request.out / "features", request.cache_bytes)
         sizes = Sizes(request.input_size, request.output_size)
-        self.stage = Stage(backbone, cache, device, sizes, request.align)
+        self.stage = EvalContext(backbone, cache, device, sizes, request.align)
         self.methods = load_methods(
             request.upsamplers,
             backbone,
@@ -160,7 +160,7 @@ class Evaluation:
         self._estimate(made)
         tables = probe_tables(task, made.run())
         if request.save_probe and self.accelerator.is_main_process and name == self._tasks()[0]:
-            from explorer.evaluation.keeping import keep_probe
+            from explorer.evaluation.export_probe import keep_probe
 
             keep_probe(made, tables, request, self.stage)
         return tables

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from explorer.evaluation.probing import OWN, SHARED, ProbeRun
-from explorer.evaluation.scenes import wait
+from explorer.evaluation.samples import wait
 
 
 def estimate(made: ProbeRun) -> Iterator[str]:

@@ -22,10 +22,10 @@ from explorer.files.outputs import check_file
 from explorer.resources.feature_cache import FeatureCache
 from explorer.training.labelled import LabelledPhotos
 from explorer.training.log import RunLog, plot
-from explorer.training.optimiser import enlarge, make_optimiser, pace
+from explorer.training.optimiser import enlarge, lr_factor, make_optimiser
 from explorer.training.photos import PhotoFolder
 from explorer.training.recipe import Recipe
-from explorer.training.sharpness import labels_kept
+from explorer.training.sharpness import label_retention
 from explorer.training.step import Sampler, Step
 from explorer.training.terms import Objective
 from explorer.training.validation import cases, score, summary
@@ -179,7 +179,7 @@ class Trainer:
             self.labelled,
         )
         for group in self.optimiser.param_groups:
-            group["lr"] = recipe.lr * group["times"] * pace(recipe, number)
+            group["lr"] = recipe.lr * group["times"] * lr_factor(recipe, number)
         self.objective.train()
         losses = self.objective(data)
         weights = dict(recipe.terms)
@@ -217,10 +217,10 @@ class Trainer:
         seconds = round(self.seconds, 1)
         row = {"step": self.step - 1, "seconds": seconds, "guidance": self.validate_guidance}
         watched = self.labelled.watch(self.backbones[0], self.cache, self.device)
-        return row | summary(found, baseline) | labels_kept(self.upsampler, watched)
+        return row | summary(found, baseline) | label_retention(self.upsampler, watched)
 
     def _keep_best(self, found: dict) -> None:
-        if self.best is None or merit(found) > merit(self.best):
+        if self.best is None or selection_score(found) > selection_score(self.best):
             self.best = found
             self.best_state = {
                 k: v.detach().cpu().clone() for k, v in self.upsampler.state_dict().items()
@@ -269,7 +269,7 @@ class Trainer:
             print(f"going on at step {self.step}", flush=True)
 
 
-def merit(found: dict) -> float:
+def selection_score(found: dict) -> float:
     """Return what the best validation has most of: cosine, and labels kept, over bilinear."""
     labels = found.get("labels", 0.0) - found.get("labels_bilinear", 0.0)
     return found["gain_x2"] + found["gain_x4"] + labels

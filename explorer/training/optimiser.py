@@ -49,7 +49,7 @@ def make_optimiser(recipe: Recipe, objective: torch.nn.Module) -> torch.optim.Op
     )
 
 
-def pace(recipe: Recipe, step: int) -> float:
+def lr_factor(recipe: Recipe, step: int) -> float:
     """Return the share of the learning rate at ``step``: warm-up, then constant or a cosine to
     zero.
     """

@@ -40,12 +40,14 @@ def label_scores(
     """
     cases = label_cases(backbone, dataset, photos, cache, next(upsampler.parameters()).device)
     total = min(photos, len(dataset.test))
-    found = labels_kept(upsampler, cases, ("bilinear", "jbu"), lambda done: progress(done, total))
+    found = label_retention(
+        upsampler, cases, ("bilinear", "jbu"), lambda done: progress(done, total)
+    )
     return {key: round(value, 4) for key, value in found.items()}
 
 
 @torch.no_grad()
-def labels_kept(
+def label_retention(
     upsampler,
     cases: Iterable[LabelCase],
     beside: tuple[str, ...] = ("bilinear",),

@@ -7,7 +7,7 @@ import pytest
 
 from explorer.__main__ import main
 from explorer.core import ExplorerError
-from explorer.evaluation.renewing import renew, table_from
+from explorer.evaluation.merge_reports import renew, table_from
 from explorer.evaluation.report import markdown, write_report
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column

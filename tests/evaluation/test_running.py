@@ -16,7 +16,7 @@ from explorer.__main__ import main
 from explorer.core import ExplorerError
 from explorer.datasets import nearest, open_dataset
 from explorer.evaluation import probing
-from explorer.evaluation.ledger import Ledger, pack, unpack
+from explorer.evaluation.result_store import Ledger, pack, unpack
 from explorer.evaluation.running import Evaluation, Request, evaluate
 from explorer.evaluation.statistics import difference_intervals, mean_interval
 from explorer.imaging import fit_size

@@ -18,11 +18,11 @@ from explorer.training import labelled, loop
 from explorer.training.boxes import Box
 from explorer.training.labelled import LabelCase, LabelledPhotos, label_case
 from explorer.training.log import read_log
-from explorer.training.loop import Places, Trainer, merit
+from explorer.training.loop import Places, Trainer, selection_score
 from explorer.training.losses import lead_loss
 from explorer.training.photos import photo_paths, split
 from explorer.training.recipe import recipe
-from explorer.training.sharpness import labels_kept
+from explorer.training.sharpness import label_retention
 from explorer.upsamplers import UPSAMPLERS
 
 CPU = torch.device("cpu")
@@ -123,9 +123,9 @@ def test_maps_without_a_label_do_not_count(rooms, backbone):
     case = label_case(dataset, dataset.train[0], backbone, FeatureCache(None), CPU)
     empty = replace(case, shares=torch.zeros_like(case.shares))
     method = UPSAMPLERS.create("nearest")
-    found = labels_kept(method, [case, empty])
-    assert found == labels_kept(method, [case]) and found["labelled_photos"] == 1
-    assert labels_kept(method, [empty]) == {}
+    found = label_retention(method, [case, empty])
+    assert found == label_retention(method, [case]) and found["labelled_photos"] == 1
+    assert label_retention(method, [empty]) == {}
 
 
 def test_a_box_of_a_case_shows_the_same_places_at_its_density(rooms, backbone):
@@ -206,7 +206,7 @@ def test_a_run_learns_where_labels_lie_and_is_judged_by_it(rooms, photos, backbo
     assert len(lost) == 12 and sum(lost[-4:]) < 0.8 * sum(lost[:4])
     found = [row for row in rows if "gain_x2" in row]
     assert len(found) == 2 and 0 < found[-1]["labels"] <= 1 and found[-1]["labels_bilinear"] > 0.9
-    assert run.best == max(found, key=merit)
+    assert run.best == max(found, key=selection_score)
 
 
 def test_featup_learns_from_labels_where_to_read_not_how_to_mix(rooms, photos, backbone, tmp_path):
@@ -243,7 +243,7 @@ def test_labels_kept_count_in_what_is_best():
     row = {"gain_x2": 0.02, "gain_x4": 0.03}
     worse = row | {"labels": 0.96, "labels_bilinear": 0.98}
     better = row | {"labels": 0.99, "labels_bilinear": 0.98}
-    assert merit(worse) < merit(row) < merit(better)
+    assert selection_score(worse) < selection_score(row) < selection_score(better)
 
 
 @pytest.mark.parametrize(

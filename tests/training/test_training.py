@@ -23,7 +23,7 @@ from explorer.training import loop, terms, validation
 from explorer.training.log import read_log
 from explorer.training.loop import Places, Trainer, start_from
 from explorer.training.losses import feature_loss
-from explorer.training.optimiser import enlarge, make_optimiser, pace
+from explorer.training.optimiser import enlarge, lr_factor, make_optimiser
 from explorer.training.photos import PhotoFolder, View, photo_paths, split
 from explorer.training.recipe import recipe
 from explorer.training.segments import clusters, interior, segments
@@ -465,7 +465,7 @@ def test_the_ceiling_is_above_every_convex_method(photos, backbone):
 
 def test_learning_rate_warms_up_and_decays():
     made = recipe("jafar", "small", **(TINY | {"steps": 100, "warmup": 10}))
-    values = [pace(made, n) for n in range(100)]
+    values = [lr_factor(made, n) for n in range(100)]
     assert values[0] == pytest.approx(0.1) and max(values) == pytest.approx(1.0)
     assert values[99] < 0.01 and values[30] > values[60]
 

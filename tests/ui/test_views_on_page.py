@@ -10,7 +10,7 @@ from PIL import Image
 gr = pytest.importorskip("gradio")
 
 from explorer.core import ExplorerError  # noqa: E402
-from explorer.evaluation.scenes import Sizes, Stage  # noqa: E402
+from explorer.evaluation.samples import EvalContext, Sizes  # noqa: E402
 from explorer.imaging import open_photo  # noqa: E402
 from explorer.probes import load_probe, predict_together, probe_rows  # noqa: E402
 from explorer.resources.feature_cache import FeatureCache  # noqa: E402
@@ -129,7 +129,7 @@ def test_the_class_under_the_crosshair_is_the_one_the_evaluation_predicts(
     assert row in checkpoints()
     probe = load_probe(row, allow_network=False)
     model = Session("cpu").backbone("efficientnet_lite0")
-    stage = Stage(model, FeatureCache(tmp_path), torch.device("cpu"), Sizes(128, 96))
+    stage = EvalContext(model, FeatureCache(tmp_path), torch.device("cpu"), Sizes(128, 96))
 
     class Example:
         photo = staticmethod(lambda: cat)

@@ -38,7 +38,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Sample:
     """A photo with features (1, C, h, w) and guidance (1, 3, H', W') at the output size."""
 
     example: Example
@@ -53,7 +53,7 @@ class Scene:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class EvalContext:
     """What all photos of a run share: backbone, cache, device and sizes."""
 
     backbone: Backbone
@@ -77,11 +77,11 @@ class Stage:
         found = cached_features(self.cache, self.backbone, key, image, self.align)
         return found.to(self.device)
 
-    def scene(self, example: Example) -> Scene:
+    def scene(self, example: Example) -> Sample:
         """Open a photo and compute what every method needs."""
         photo = example.photo()
         guidance = resize(photo.tensor(), self.sizes.output_of(photo)).to(self.device)
-        return Scene(example, photo, self.features(photo), guidance)
+        return Sample(example, photo, self.features(photo), guidance)
 
 
 def wait(device: torch.device) -> float:

@@ -12,7 +12,7 @@ from explorer.core import ExplorerError
 from explorer.evaluation.environment import versions
 from explorer.evaluation.methods import BASELINE, Method
 from explorer.evaluation.probing import OWN, ProbeRun
-from explorer.evaluation.scenes import Stage
+from explorer.evaluation.samples import EvalContext
 from explorer.evaluation.tables import Table
 from explorer.probes import save_probe
 
@@ -20,7 +20,7 @@ CONFIDENCE_PHOTOS = 40
 CONFIDENCE_PERCENTILE = 5
 
 
-def keep_probe(made: ProbeRun, tables: list[Table], request: Any, stage: Stage) -> None:
+def keep_probe(made: ProbeRun, tables: list[Table], request: Any, stage: EvalContext) -> None:
     """Write the first seed's probe of a method (bilinear's by default) to ``request.save_probe``.
 
     Raises:

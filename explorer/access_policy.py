@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from explorer.backbones import BACKBONES, is_timm_name, weights_cached
 from explorer.core import ExplorerError, UnknownNameError
-from explorer.core.messages import shown, suggestion
+from explorer.core.messages import quoted, suggestion
 from explorer.loading import UNTRAINED
 from explorer.options import MAX_SIZE, Options
 from explorer.weights import checkpoints
@@ -15,7 +15,7 @@ LONGEST_NAME = 120
 
 
 @dataclass(frozen=True)
-class Limits:
+class AccessPolicy:
     """What a session does for whoever asks; the defaults trust everybody, as a program may.
 
     ``trust_names``: any timm name and any path to weights. ``longest``: the largest input and
@@ -43,7 +43,7 @@ class Limits:
         base, colon, stage = name.partition(":")
         if len(name) > LONGEST_NAME or not (base in BACKBONES or _is_cached(base)):
             raise UnknownNameError(
-                f"the backbone {shown(name, 60)} is not offered here; "
+                f"the backbone {quoted(name, 60)} is not offered here; "
                 f"{suggestion(name, BACKBONES)} (whoever starts the app with --trust-names can use "
                 "any timm model)"
             )
@@ -64,7 +64,7 @@ class Limits:
         rows = [row.name for row in checkpoints() if row.method == method]
         if wanted not in rows:
             raise UnknownNameError(
-                f"there are no weights called {shown(wanted, 60)} for {method}; "
+                f"there are no weights called {quoted(wanted, 60)} for {method}; "
                 f"{suggestion(wanted, (*rows, UNTRAINED))} (paths only where the app was started "
                 "with --trust-names)"
             )

@@ -12,7 +12,7 @@ import torch
 
 from explorer.backbones import load_backbone, statistics
 from explorer.core import ExplorerError, WeightsError, WeightsWarning, pick_device
-from explorer.core.messages import shown
+from explorer.core.messages import quoted
 from explorer.upsamplers import UPSAMPLERS, Upsampler
 from explorer.weights import AbsentWeightsError, Checkpoint, Loaded, find, load
 
@@ -74,7 +74,7 @@ def load_upsampler(
         if checkpoint is not None and checkpoint not in NO_WEIGHTS:
             raise WeightsError(
                 f"{kind.title} has no weights to load; leave out its checkpoint "
-                f"{shown(str(checkpoint))}"
+                f"{quoted(str(checkpoint))}"
             )
         upsampler.origin = UNTRAINED if has_weights else TRAINING_FREE
         upsampler.checkpoint, upsampler.digest = upsampler.origin, upsampler.origin
@@ -83,7 +83,7 @@ def load_upsampler(
         described = loaded.row or loaded.settings or options is not None
         upsampler.settings_assumed = not described
     if better is not None:
-        upsampler.fallback_for, upsampler.stand_in_since = better, time.monotonic()
+        upsampler.fallback_for, upsampler.fallback_since = better, time.monotonic()
     if warn:
         _warn(upsampler)
     return upsampler.eval().requires_grad_(False).to(pick_device(device))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from explorer.core import ALIGN, ExplorerError
-from explorer.core.messages import shown
+from explorer.core.messages import quoted
 from explorer.core.validation import Whole, fits
 from explorer.imaging import Photo, fit_size
 
@@ -49,7 +49,7 @@ class Options:
             if not isinstance(size, int) or not MIN_SIZE <= size <= MAX_SIZE:
                 raise ExplorerError(
                     f"{what.replace('_', ' ')} must be {MIN_SIZE} to {MAX_SIZE} pixels, "
-                    f"not {shown(size)}"
+                    f"not {quoted(size)}"
                 )
 
     def with_photo(self, photo: Photo) -> Options:
@@ -72,8 +72,8 @@ class Options:
         height, width = self.output
         if not (fits(Whole, row) and fits(Whole, col) and 0 <= row < height and 0 <= col < width):
             raise ExplorerError(
-                f"row and col must lie on the {height}x{width} output, not at {shown(row)}, "
-                f"{shown(col)}"
+                f"row and col must lie on the {height}x{width} output, not at {quoted(row)}, "
+                f"{quoted(col)}"
             )
 
     @property

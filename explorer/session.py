@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from explorer import estimates
-from explorer.access_policy import Limits
+from explorer.access_policy import AccessPolicy
 from explorer.backbones import Backbone, load_backbone
 from explorer.core import FeatureMap, pick_device, wait_for
 from explorer.imaging import fit_size, resize
@@ -79,7 +79,7 @@ class Session:
         device: str | torch.device | None = None,
         budget_bytes: int = DEFAULT_BUDGET,
         allow_network: bool = True,
-        limits: Limits = Limits(),  # noqa: B008  (frozen)
+        limits: AccessPolicy = AccessPolicy(),  # noqa: B008  (frozen)
         encoders: str = half_precision.EXACT,
         share: float = 1.0,
     ):
@@ -133,7 +133,7 @@ class Session:
         better weights is loaded again after a while, as those may be there by then.
         """
         made = self.models.get(key, make)
-        since = made.stand_in_since
+        since = made.fallback_since
         if since is not None and time.monotonic() - since > STAND_IN_SECONDS:
             self.models.forget(key)
             made = self.models.get(key, make)
@@ -244,7 +244,7 @@ class Session:
 
         return self.results.get(("projected", tag, *self.key(options, backbone, upsampler)), make)
 
-    def kept(
+    def memoize(
         self,
         options: Options,
         backbone: str,
@@ -271,15 +271,15 @@ class Session:
         def stream(resampler: Resampler) -> Tensor:
             cells = resampler.values
             size = cells.element_size() * cells.shape[1] * math.prod(resampler.output_size)
-            if resampler.slow and size <= self.results.budget // 6:
-                made = self.kept(
+            if resampler.projection_costs_all_channels and size <= self.results.budget // 6:
+                made = self.memoize(
                     options, backbone, upsampler, FEATURES, lambda found: found.features()
                 )
                 return made.norm(dim=1)
             bands = [resampler.features(rows).norm(dim=1) for rows in row_bands(resampler)]
             return torch.cat(bands, dim=1)
 
-        return self.kept(options, backbone, upsampler, ("norms",), stream)
+        return self.memoize(options, backbone, upsampler, ("norms",), stream)
 
     def similar(self, options: Options, backbone: str, upsampler: str, feature: Tensor) -> Tensor:
         """Return the cosine (H', W') of every output pixel with ``feature`` (C,).
@@ -294,7 +294,7 @@ class Session:
         def dot(resampler: Resampler) -> Tensor:
             if not kept:
                 return resampler.project(unit[None])[0, 0]
-            whole = self.kept(options, backbone, upsampler, FEATURES, lambda r: r.features())
+            whole = self.memoize(options, backbone, upsampler, FEATURES, lambda r: r.features())
             return (unit @ whole[0].flatten(1)).unflatten(0, resampler.output_size)
 
         with torch.no_grad():

@@ -26,8 +26,8 @@ from explorer.figure import (
     SINGLE,
     FigureStyle,
     Inset,
-    confusable,
     figure_size,
+    indistinguishable_pairs,
     missing_characters,
     render,
     suggest_insets,
@@ -396,8 +396,8 @@ def test_inset_colors_stay_apart_for_every_reader():
     def rgb(code):
         return tuple(int(code[i : i + 2], 16) for i in (1, 3, 5))
 
-    assert confusable([(code, rgb(code)) for code in INSET_COLORS], 0.2) == []
-    found = confusable([("red", (200, 60, 60)), ("green", (110, 120, 50))])
+    assert indistinguishable_pairs([(code, rgb(code)) for code in INSET_COLORS], 0.2) == []
+    found = indistinguishable_pairs([("red", (200, 60, 60)), ("green", (110, 120, 50))])
     assert found == [("red", "green", "deuteranopia")]
 
 

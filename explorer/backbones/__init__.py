@@ -13,7 +13,7 @@ from explorer.backbones.timm_model import (
     timm_statistics,
 )
 from explorer.core import UnknownNameError, pick_device
-from explorer.core.messages import listed, nearest, shown
+from explorer.core.messages import join_names, nearest, quoted
 
 __all__ = [
     "BACKBONES",
@@ -72,7 +72,7 @@ def load_backbone(
         near = nearest(name, [*BACKBONES, *timm.list_models()])
         meant = f"did you mean {near}? " if near else ""
         raise UnknownNameError(
-            f"there is no backbone called {shown(name, 60)}; {meant}choose one of: "
-            f"{listed(BACKBONES)}, or any timm model's name"
+            f"there is no backbone called {quoted(name, 60)}; {meant}choose one of: "
+            f"{join_names(BACKBONES)}, or any timm model's name"
         )
     return made.to(pick_device(device))

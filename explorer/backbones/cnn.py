@@ -17,7 +17,7 @@ from explorer.backbones.alignment import Shift, center_offset, moved, shift_of
 from explorer.backbones.base import BACKBONES, Backbone
 from explorer.backbones.timm_model import preset
 from explorer.core import UnknownNameError, WeightsError
-from explorer.core.messages import shown, suggestion
+from explorer.core.messages import quoted, suggestion
 
 STAGES = {"blocks.5": (5,), "blocks.4": (4,), "blocks.6": (6,), "multi": (4, 5, 6)}
 DEFAULT_STAGE = "blocks.5"
@@ -41,7 +41,7 @@ class EfficientNetLite(Backbone):
         super().__init__()
         if stage not in STAGES:
             raise UnknownNameError(
-                f"EfficientNet-Lite has no stage {shown(stage)}; {suggestion(stage, STAGES)}"
+                f"EfficientNet-Lite has no stage {quoted(stage)}; {suggestion(stage, STAGES)}"
             )
         self.name = f"efficientnet_lite{variant}"
         self.title = f"EfficientNet-Lite{variant}"

@@ -14,7 +14,7 @@ from annotated_types import Ge, Le
 
 from explorer.cli.batch import find_photos, output_names, refuse_overwriting, run_all
 from explorer.core import ExplorerError
-from explorer.core.messages import one_line, shown
+from explorer.core.messages import one_line, quoted
 from explorer.core.validation import (
     NotJsonError,
     Real,
@@ -176,7 +176,7 @@ def numbers(text: str, name: str, count: int | None = None, kind: type = int) ->
     if not found or len(found) != (count or len(found)):
         what = "whole numbers" if kind is int else "numbers"
         many = "" if count is None else f"{count} "
-        raise ExplorerError(f"{name} takes {many}{what} with commas, not {shown(text)}")
+        raise ExplorerError(f"{name} takes {many}{what} with commas, not {quoted(text)}")
     return found
 
 
@@ -188,9 +188,9 @@ def assignments(text: str, name: str) -> dict[str, int | float | str]:
     for part in text.split(","):
         key, equals, value = part.strip().partition("=")
         if not (key and equals and value):
-            raise ExplorerError(f"{name} takes NAME=VALUE with commas, not {shown(text, 60)}")
+            raise ExplorerError(f"{name} takes NAME=VALUE with commas, not {quoted(text, 60)}")
         if key in found:
-            raise ExplorerError(f"{name} names {shown(key)} twice; name each once")
+            raise ExplorerError(f"{name} names {quoted(key)} twice; name each once")
         found[key] = _scalar(value, f"{name} {key}")
     return found
 

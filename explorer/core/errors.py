@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from explorer.core.messages import one_line, shown, suggestion
+from explorer.core.messages import one_line, quoted, suggestion
 
 
 class ExplorerError(ValueError):
@@ -49,5 +49,5 @@ class UnknownNameError(ExplorerError, KeyError):
 def unknown_name(kind: str, name: Any, choices: Iterable[str]) -> UnknownNameError:
     """Return the error for a name that is none of ``choices``; it suggests the nearest one."""
     return UnknownNameError(
-        f"there is no {kind} called {shown(name, 60)}; {suggestion(name, choices)}"
+        f"there is no {kind} called {quoted(name, 60)}; {suggestion(name, choices)}"
     )

@@ -22,7 +22,7 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
 
 
-def shown(value: Any, longest: int = LONGEST_VALUE) -> str:
+def quoted(value: Any, longest: int = LONGEST_VALUE) -> str:
     """Return a value as a message quotes it: JSON's words, at most about ``longest`` characters."""
     if value is None:
         return "null"
@@ -38,7 +38,7 @@ def shown(value: Any, longest: int = LONGEST_VALUE) -> str:
     if isinstance(value, float):
         return f"{value!r}"
     if isinstance(value, list | tuple) and len(value) <= 4 and all(map(_is_plain, value)):
-        return _cut(f"[{', '.join(shown(one, longest) for one in value)}]", 2 * longest)
+        return _cut(f"[{', '.join(quoted(one, longest) for one in value)}]", 2 * longest)
     kinds = {list: "a list", tuple: "a list", dict: "an object", set: "a set"}
     return kinds.get(type(value), type(value).__name__)
 
@@ -52,7 +52,7 @@ def nearest(name: Any, choices: Iterable[str]) -> str | None:
     return known[found[0]] if found else None
 
 
-def listed(choices: Iterable[str], longest: int = LONGEST_LIST) -> str:
+def join_names(choices: Iterable[str], longest: int = LONGEST_LIST) -> str:
     """Return choices with commas; of a list too long for a message its start and how many more."""
     names, kept, length = list(choices), [], 0
     for name in names:
@@ -68,7 +68,7 @@ def suggestion(name: Any, choices: Iterable[str], longest: int = LONGEST_LIST) -
     names = list(choices)
     near = nearest(name, names)
     meant = f"did you mean {near}? " if near else ""
-    return f"{meant}choose one of: {listed(names, longest)}"
+    return f"{meant}choose one of: {join_names(names, longest)}"
 
 
 def _is_plain(value: Any) -> bool:

@@ -19,7 +19,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import AfterValidator, AllowInfNan, BeforeValidator, TypeAdapter, ValidationError
 
 from explorer.core import ExplorerError
-from explorer.core.messages import listed, nearest, one_line, shown
+from explorer.core.messages import join_names, nearest, one_line, quoted
 
 MAX_DEPTH = 32  # of JSON: our own has seven levels
 MAX_JSON = 8 * 2**20  # characters
@@ -94,7 +94,7 @@ def checked(kind: Any, value: Any, what: str, strict: bool = False) -> Any:
         near = nearest(value, _names_of(kind))
         meant = f"; did you mean {near}?" if near else ""
         raise ExplorerError(
-            f"{what} must be {described(kind)}, not {shown(value)}{meant}"
+            f"{what} must be {described(kind)}, not {quoted(value)}{meant}"
         ) from None
 
 
@@ -118,7 +118,7 @@ def described(kind: Any) -> str:
     if origin is Annotated:
         return _bounded(inner[0], inner[1:])
     if origin is Literal:
-        return inner[0] if len(inner) == 1 else f"one of {listed(map(str, inner))}"
+        return inner[0] if len(inner) == 1 else f"one of {join_names(map(str, inner))}"
     if origin in (types.UnionType, Union):
         return " or ".join(described(one) for one in inner)
     if origin is tuple and Ellipsis not in inner:
@@ -172,7 +172,7 @@ def distinct(names: Iterable[Any], what: str, most: int) -> tuple[str, ...]:
         raise ExplorerError(f"{what} must name at least one")
     double = next((name for name in found if found.count(name) > 1), None)
     if double is not None:
-        raise ExplorerError(f"{what} names {shown(double)} twice; name each once")
+        raise ExplorerError(f"{what} names {quoted(double)} twice; name each once")
     return tuple(found)
 
 
@@ -192,7 +192,7 @@ def check_json(value: Any, what: str) -> None:
                 below += one
             elif not _is_scalar(one):
                 raise ExplorerError(
-                    f"{what} holds {shown(one)}; it must be plain JSON with numbers below 1e300"
+                    f"{what} holds {quoted(one)}; it must be plain JSON with numbers below 1e300"
                 )
         if left < len(below):
             raise ExplorerError(f"{what} is larger than {MAX_JSON // 2**20} MiB")

@@ -57,7 +57,7 @@ def read_list(path: Path) -> list[str]:
     return [Path(line.split()[0]).stem for line in lines if line.strip()]
 
 
-def thin(items: list, limit: int | None) -> list:
+def subsample(items: list, limit: int | None) -> list:
     """Return at most ``limit`` items, evenly spread; all of them for None."""
     if limit is None or limit >= len(items):
         return list(items)

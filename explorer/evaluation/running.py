@@ -17,7 +17,7 @@ from explorer.backbones import load_backbone
 from explorer.core import ALIGN
 from explorer.datasets import Dataset, Example, open_dataset
 from explorer.datasets.maps import map_size, same_size
-from explorer.datasets.splits import thin
+from explorer.datasets.splits import subsample
 from explorer.evaluation.comparing import COMPARISONS, CompareRun
 from explorer.evaluation.environment import machine, versions
 from explorer.evaluation.fitting import Schedule
@@ -136,8 +136,8 @@ class Evaluation:
     def _probe(self, name: str) -> list[Table]:
         request = self.request
         data = self._open(PROBES.get(name).maps, request.labels if name == "segmentation" else None)
-        train = thin(data.train, request.limit_train)
-        test = thin(data.test, request.limit_test)
+        train = subsample(data.train, request.limit_train)
+        test = subsample(data.test, request.limit_test)
         _check_sizes([*train, *test])
         task = TASKS[name](data)
         plan = self.plan
@@ -175,7 +175,7 @@ class Evaluation:
         elif request.labels:
             kind = "labels"  # not looked at: they say which photos are tested
         data = self._open(kind, request.labels if kind else None)
-        test = thin(data.test, request.limit_test)
+        test = subsample(data.test, request.limit_test)
         if kind:
             _check_sizes(test)
         self._say_data(data, [], test)

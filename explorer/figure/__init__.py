@@ -1,11 +1,11 @@
 """Paper figures: the panels on screen laid out as PNG, PDF or SVG with their recipe inside."""
 
+from explorer.figure.color_vision import indistinguishable_pairs
 from explorer.figure.insets import suggest_insets
 from explorer.figure.latex import latex_escape, panels_zip
 from explorer.figure.painting import FORMATS, figure_size, render
 from explorer.figure.presets import PRESETS
 from explorer.figure.recipe import read_figure, read_recipe
-from explorer.figure.sight import confusable
 from explorer.figure.style import (
     DOUBLE,
     FONTS,
@@ -31,7 +31,7 @@ __all__ = [
     "WIDTHS",
     "FigureStyle",
     "Inset",
-    "confusable",
+    "indistinguishable_pairs",
     "figure_size",
     "latex_escape",
     "missing_characters",

@@ -52,7 +52,7 @@ def fit_rows(grid: Grid, style: FigureStyle, pen: Pen, tracks: Tracks | None) ->
     return RowLabels(fitted.size, fitted.lines, upright, round(width + pen.scale(LABEL_GAP_PT)))
 
 
-def settle(grid: Grid, pen: Pen, bars: Bars) -> tuple[RowLabels, Tracks]:
+def fit_layout(grid: Grid, pen: Pen, bars: Bars) -> tuple[RowLabels, Tracks]:
     """Find row labels and tracks that agree: labels narrow the pictures, which turn the labels."""
     style, edge = pen.style, margin(pen.style)
     labels, lines = fit_rows(grid, style, pen, None), 0

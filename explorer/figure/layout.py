@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from explorer.core import ExplorerError, Panel
 from explorer.figure import keys, marks
 from explorer.figure.grid import Grid, arrange
-from explorer.figure.labels import draw_columns, draw_row, fit_columns, settle
+from explorer.figure.labels import draw_columns, draw_row, fit_columns, fit_layout
 from explorer.figure.sheet import Box, Pen, Sheet
 from explorer.figure.style import MIN_FONT_PT, FigureStyle
 from explorer.figure.text import SEPARATOR, clean, longest_word, wrap
@@ -106,7 +106,7 @@ def compose(panels: Sequence[Panel], style: FigureStyle) -> Sheet:
     sheet = Sheet(width=round(style.width_in * style.dpi), dpi=style.dpi)
     pen = Pen(sheet, style)
     bars = keys.place_bars(grid, style)
-    row_labels, tracks = settle(grid, pen, bars)
+    row_labels, tracks = fit_layout(grid, pen, bars)
     columns = range(len(grid.columns))
     # neighbouring texts keep most of an em between them however close the panels stand
     tight = max(0.0, 0.75 * pen.small_pt - style.column_gap_pt)

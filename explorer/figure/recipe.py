@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.core import ExplorerError, Panel
-from explorer.core.messages import shown
+from explorer.core.messages import quoted
 from explorer.core.validation import NotJsonError, read_json
 from explorer.figure.style import FigureStyle
 from explorer.files.inputs import read_file
@@ -188,7 +188,7 @@ def read_figure(source: bytes | str | Path) -> dict[str, Any]:
         if value is not None:
             if value.get("version") != VERSION:
                 raise ExplorerError(
-                    f"{name} holds a recipe of version {shown(value.get('version'))}, this "
+                    f"{name} holds a recipe of version {quoted(value.get('version'))}, this "
                     f"program reads version {VERSION}; update it"
                 )
             return value

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen
 
 from explorer.core import ExplorerError
-from explorer.core.messages import shown, suggestion
+from explorer.core.messages import quoted, suggestion
 from explorer.core.validation import Described, Real, checked, fits
 
 SINGLE = 3.25  # inches, one column of a two-column paper
@@ -67,7 +67,7 @@ class Inset:
         row0, row1, col0, col1 = (float(value) for value in box)
         _require(
             0 <= row0 < row1 <= 1 and 0 <= col0 < col1 <= 1,
-            f"the inset box {shown(list(box))} must lie inside the panel: "
+            f"the inset box {quoted(list(box))} must lie inside the panel: "
             "0 <= row0 < row1 <= 1 and 0 <= col0 < col1 <= 1",
         )
         _require(
@@ -77,11 +77,11 @@ class Inset:
         _require(
             self.color is None
             or (isinstance(self.color, str) and bool(re.fullmatch("#[0-9a-fA-F]{6}", self.color))),
-            f"{shown(self.color)} is not a colour; write it as #rrggbb",
+            f"{quoted(self.color)} is not a colour; write it as #rrggbb",
         )
         _require(
             self.place in INSET_PLACES,
-            f"an inset goes 'below' or 'beside' its panel, not {shown(self.place)}",
+            f"an inset goes 'below' or 'beside' its panel, not {quoted(self.place)}",
         )
         object.__setattr__(self, "box", (row0, row1, col0, col1))
 
@@ -174,7 +174,7 @@ class FigureStyle:
         value = getattr(self, name)
         _require(
             fits(Annotated[Real, Ge(low), Le(high)], value),
-            f"{name} must be between {low:g} and {high:g} {unit}, not {shown(value)}",
+            f"{name} must be between {low:g} and {high:g} {unit}, not {quoted(value)}",
         )
 
     def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
@@ -210,7 +210,7 @@ class FigureStyle:
         for name in values:
             if name not in known:
                 raise ExplorerError(
-                    f"a figure has no setting {shown(name)}; {suggestion(name, sorted(known))}"
+                    f"a figure has no setting {quoted(name)}; {suggestion(name, sorted(known))}"
                 )
         settings = dict(values)
         insets = settings.pop("insets", ())

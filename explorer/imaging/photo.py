@@ -53,11 +53,11 @@ class Photo:
             pixels = pixels.copy()
         pixels = np.ascontiguousarray(pixels)
         pixels.setflags(write=False)
-        seal = hashlib.sha256(f"{pixels.shape}".encode())
-        seal.update(pixels.data)
+        digest = hashlib.sha256(f"{pixels.shape}".encode())
+        digest.update(pixels.data)
         object.__setattr__(self, "pixels", pixels)
         object.__setattr__(self, "name", clean_name(self.name))
-        object.__setattr__(self, "digest", seal.hexdigest())
+        object.__setattr__(self, "digest", digest.hexdigest())
 
     @property
     def size(self) -> Size:

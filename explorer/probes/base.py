@@ -89,7 +89,7 @@ class Probe(ABC):
         self.licence, self.notes, self.usual_confidence = licence, notes, usual_confidence
         self.aligned = aligned
         self.fallback_for = ""  # the probe that comes first but could not be had
-        self.stand_in_since: float | None = None  # monotonic: since when
+        self.fallback_since: float | None = None  # monotonic: since when
 
     @classmethod
     def arguments(cls, options: Mapping[str, Any], outputs: int) -> dict[str, Any]:

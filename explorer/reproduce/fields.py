@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MaxLen, MinLen
 
 from explorer.core import ExplorerError, unknown_name
-from explorer.core.messages import listed, nearest, one_line, shown
+from explorer.core.messages import join_names, nearest, one_line, quoted
 from explorer.core.validation import Described, Name, Whole, checked, distinct, fits
 from explorer.figure import PRESETS, FigureStyle
 from explorer.imaging import Photo
@@ -36,7 +36,7 @@ def broken(what: str) -> ExplorerError:
 
 def said(value: Any) -> str:
     """Return a value of a recipe as it may be printed."""
-    return one_line(str(value)[:LONGEST]) if isinstance(value, str) else shown(value)
+    return one_line(str(value)[:LONGEST]) if isinstance(value, str) else quoted(value)
 
 
 def read(kind: Any, recipe: Mapping[str, Any], key: str) -> Any:
@@ -104,8 +104,8 @@ def check_checkpoints(
         method, pair, backbone = key.partition(":")
         if pair and backbone not in backbones:
             raise ExplorerError(
-                f"a checkpoint is chosen for {shown(backbone)}, which is not shown; choose one of: "
-                f"{listed(backbones)}"
+                f"a checkpoint is chosen for {quoted(backbone)}, which is not shown; choose one of: "
+                f"{join_names(backbones)}"
             )
         if method not in UPSAMPLERS and method not in used:
             raise unknown_name("upsampler", method, UPSAMPLERS)
@@ -114,7 +114,7 @@ def check_checkpoints(
             meant = f"did you mean {near}? " if near else ""
             raise ExplorerError(
                 f"a checkpoint is chosen for {method}, which is not shown; {meant}choose one of: "
-                f"{listed(dict.fromkeys(used))}"
+                f"{join_names(dict.fromkeys(used))}"
             )
 
 
@@ -193,7 +193,7 @@ def _known_options(
         if readers and all(_reads(view, key, value) for view in readers):
             kept[key] = value
             continue
-        remark = f"the recipe's option {shown(key)} is none of the {name} view and is left out"
+        remark = f"the recipe's option {quoted(key)} is none of the {name} view and is left out"
         if remark not in remarks and len(remarks) < MAX_NAMES:
             remarks.append(remark)
     return kept

@@ -142,10 +142,10 @@ def weights(session: Session, options: Options, views: Sequence[Shown] = ()) -> 
             elif getattr(made, "fallback_for", ""):
                 about["fallback_for"] = made.fallback_for
             # what follows a colon in a probe's digest belongs to the photo
-            seal = made.digest.split(":")[0] if "probe" in about else made.digest
+            digest = made.digest.split(":")[0] if "probe" in about else made.digest
             if set(about) == {"backbone"} and made.alignment_note(options.align):
                 about["alignment"] = made.alignment_note(options.align)
-            found.append({**about, "origin": made.origin, "sha256": seal})
+            found.append({**about, "origin": made.origin, "sha256": digest})
 
     for name in options.backbones:
         add(lambda name=name: session.backbone(name), backbone=name)

@@ -65,6 +65,6 @@ def cached_features(
     them.
     """
     moves = "".join(f":{move}" for move in backbone.alignment(align))
-    seal = f"{backbone.name}:{backbone.stage}:{backbone.digest}{moves}:{key}"
+    digest = f"{backbone.name}:{backbone.stage}:{backbone.digest}{moves}:{key}"
     with torch.no_grad():
-        return cache.get(seal, lambda: backbone.extract(image(), align).data)
+        return cache.get(digest, lambda: backbone.extract(image(), align).data)

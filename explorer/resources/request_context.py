@@ -21,7 +21,7 @@ def _always() -> bool:
 
 
 @dataclass(frozen=True)
-class Visit:
+class RequestContext:
     """``visitor`` names whose results these are ("" for the program itself); ``until`` is a
     ``time.monotonic`` moment or None; ``seconds`` is what the visitor was promised. ``is_wanted``
     says whether the visitor still waits for this answer.
@@ -44,35 +44,35 @@ class Superseded(BaseException):
     """
 
 
-_VISIT: ContextVar[Visit] = ContextVar("visit", default=Visit())  # noqa: B039  (frozen)
+_CONTEXT: ContextVar[RequestContext] = ContextVar("visit", default=RequestContext())  # noqa: B039  (frozen)
 
 
-def current() -> Visit:
+def current() -> RequestContext:
     """Return the request that is being answered here."""
-    return _VISIT.get()
+    return _CONTEXT.get()
 
 
 @contextmanager
-def during(visit: Visit) -> Iterator[None]:
+def use(visit: RequestContext) -> Iterator[None]:
     """Answer for this request in the body."""
-    token = _VISIT.set(visit)
+    token = _CONTEXT.set(visit)
     try:
         yield
     finally:
-        _VISIT.reset(token)
+        _CONTEXT.reset(token)
 
 
 def seconds_left() -> float | None:
     """Return how long the request may still take, at least 0; None without a limit."""
-    until = _VISIT.get().until
+    until = _CONTEXT.get().until
     return None if until is None else max(0.0, until - time.monotonic())
 
 
-def steps(visit: Visit, parts: Generator[T, None, None]) -> Iterator[T]:
+def steps(visit: RequestContext, parts: Generator[T, None, None]) -> Iterator[T]:
     """Yield what ``parts`` yields, and answer for this request in every step of it."""
     try:
         while True:
-            with during(visit):
+            with use(visit):
                 try:
                     part = next(parts)
                 except StopIteration:
@@ -99,7 +99,7 @@ def check_time() -> None:
         TooSlowError: its time is up.
         Superseded: its visitor wants something else by now.
     """
-    visit = _VISIT.get()
+    visit = _CONTEXT.get()
     if not visit.is_wanted():
         raise Superseded
     if visit.until is not None and time.monotonic() > visit.until:

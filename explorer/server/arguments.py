@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from annotated_types import MaxLen
 
 from explorer.core import ExplorerError
-from explorer.core.messages import shown
+from explorer.core.messages import quoted
 from explorer.core.validation import Real, Text, Whole, check_json, described, fits
 
 MOST_ITEMS = 64
@@ -29,7 +29,7 @@ def check_arguments(endpoint: Callable[..., Any], args: tuple[Any, ...]) -> None
         kind = bounded(hints.get(name, Any))
         if not fits(kind, value):
             raise ExplorerError(
-                f"{name} must be {described(kind)}, not {shown(value)}; see the API page"
+                f"{name} must be {described(kind)}, not {quoted(value)}; see the API page"
             )
         if isinstance(value, list | dict):
             check_json(value, name)

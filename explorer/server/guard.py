@@ -15,12 +15,12 @@ import gradio as gr
 from gradio.components.api_component import Api
 from gradio_client.utils import is_http_url_like
 
-from explorer.resources.request_context import Visit, during
+from explorer.resources.request_context import RequestContext, use
 from explorer.server import json_log, zero_gpu
 from explorer.server.arguments import check_arguments
 from explorer.server.request_info import asked, seconds
 from explorer.ui.latest import page_of_event
-from explorer.ui.status import trouble
+from explorer.ui.status import error_status
 
 WORK = "work"  # the queue of all events that compute
 # Events with few inputs and no photo, and those outside the queue, only rearrange the page.
@@ -80,9 +80,9 @@ def guarded(
     """
     after_work = after_work or (lambda: None)
 
-    def start() -> Visit:
+    def start() -> RequestContext:
         until = None if limit is None else time.monotonic() + limit
-        return Visit(page_of_event(), until, limit or 0.0)
+        return RequestContext(page_of_event(), until, limit or 0.0)
 
     if inspect.isgeneratorfunction(fn):
 
@@ -92,7 +92,7 @@ def guarded(
                 visit, parts = start(), fn(*args, **named)
                 try:
                     while True:
-                        with during(visit), _sentence(record):
+                        with use(visit), _sentence(record):
                             try:
                                 part = next(parts)
                             except StopIteration:
@@ -107,7 +107,7 @@ def guarded(
 
     @wraps(fn)
     def answer(*args: Any, **named: Any) -> Any:
-        with _Record(name, ask(args)) as record, during(start()), _sentence(record):
+        with _Record(name, ask(args)) as record, use(start()), _sentence(record):
             try:
                 made = fn(*args, **named)
             finally:
@@ -158,7 +158,7 @@ class _sentence:  # noqa: N801  (reads as a statement)
         if isinstance(error, gr.Error):
             error.print_exception = False
             return
-        raise gr.Error(trouble(error, log)["text"], print_exception=False) from None
+        raise gr.Error(error_status(error, log)["text"], print_exception=False) from None
 
 
 def _computes(inputs: Sequence[Any]) -> bool:

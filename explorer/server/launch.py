@@ -52,7 +52,7 @@ def serve(args: argparse.Namespace) -> None:
     from explorer.ui import layout
 
     json_log.to_stderr()
-    serving.settle()
+    serving.configure_environment()
     wanted = serving.Serving.of(args)
     session = wanted.session(args.device)
     demo = layout.build(session)

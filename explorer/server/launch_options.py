@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from explorer.access_policy import Limits
+from explorer.access_policy import AccessPolicy
 from explorer.options import MAX_SIZE
 from explorer.resources.memory import GIB
 from explorer.session import DEFAULT_BUDGET, Session
@@ -33,7 +33,7 @@ class Serving:
 
     def session(self, device: str | None) -> Session:
         """Return the session that all visitors share; nobody's results fill more than half."""
-        limits = Limits(self.trust_names, self.longest)
+        limits = AccessPolicy(self.trust_names, self.longest)
         budget = int(self.cache_gb * GIB)
         return Session(device, budget, limits=limits, encoders=self.encoders, share=0.5)
 

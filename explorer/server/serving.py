@@ -33,7 +33,7 @@ from explorer.ui.settings import Settings
 FOLDER_MODE = 0o700
 
 
-def settle() -> None:
+def configure_environment() -> None:
     """Give uploads and pictures a folder of this user's own, unless GRADIO_TEMP_DIR names one.
 
     In a Space every request comes through Hugging Face's proxy, so its word on addresses counts.

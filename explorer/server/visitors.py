@@ -26,17 +26,17 @@ SAME = ("row", "column", "caption", "origin", "legend", "marker", "rectangle", "
 
 
 def digest(panels: list[dict[str, Any]]) -> str:
-    """Return a seal of an answer: pictures and texts, without timings and file names."""
-    seal = hashlib.sha256()
+    """Return a digest of an answer: pictures and texts, without timings and file names."""
+    digest = hashlib.sha256()
     for panel in panels:
-        seal.update(json.dumps([panel[name] for name in SAME], sort_keys=True).encode())
+        digest.update(json.dumps([panel[name] for name in SAME], sort_keys=True).encode())
         recipe = json.dumps(panel["recipe"], sort_keys=True)
-        seal.update(recipe.encode())
+        digest.update(recipe.encode())
         if panel["image"]:
             image = np.asarray(Image.open(panel["image"]))
-            seal.update(f"{image.shape}".encode())
-            seal.update(image.tobytes())
-    return seal.hexdigest()
+            digest.update(f"{image.shape}".encode())
+            digest.update(image.tobytes())
+    return digest.hexdigest()
 
 
 def ask(client: Client, case: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from explorer.core import ExplorerError
 from explorer.datasets import IGNORE, Dataset, Example, nearest
-from explorer.datasets.splits import GAP, thin
+from explorer.datasets.splits import GAP, subsample
 from explorer.imaging import fit_size, resize
 from explorer.resources.feature_cache import FeatureCache, cached_features
 from explorer.training.boxes import Box
@@ -109,7 +109,7 @@ class LabelledPhotos:
         for dataset in datasets:
             pool = [example for example in dataset.train if _place(example) not in tested]
             count = min(WATCHED, len(pool) // 5)
-            for example in thin(pool, count) if count else []:
+            for example in subsample(pool, count) if count else []:
                 place = pool.index(example)
                 gap = GAP if len(pool) > 4 * GAP * count else 0
                 watched.add(_place(example))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
 from explorer.core import ExplorerError, UnknownNameError, unknown_name
-from explorer.core.messages import shown, suggestion
+from explorer.core.messages import quoted, suggestion
 from explorer.core.validation import Described, Real, Whole, checked, distinct
 from explorer.upsamplers import UPSAMPLERS
 
@@ -196,7 +196,7 @@ def recipe(
     """
     if method not in PUBLISHED:
         raise UnknownNameError(
-            f"{shown(method)} cannot be trained; {suggestion(method, PUBLISHED)}"
+            f"{quoted(method)} cannot be trained; {suggestion(method, PUBLISHED)}"
         )
     if budget not in BUDGETS:
         raise unknown_name("budget", budget, BUDGETS)
@@ -209,7 +209,7 @@ def recipe(
     if not made.terms or not made.backbones:
         raise ExplorerError("a run needs at least one term and one backbone")
     for term, weight in made.terms:
-        checked(_WEIGHT, weight, f"the weight of the term {shown(term)}")
+        checked(_WEIGHT, weight, f"the weight of the term {quoted(term)}")
     distinct(dict.fromkeys(made.backbones), "the list of backbones", MOST_BACKBONES)
     if ("label_consistency" in dict(made.terms)) != bool(made.labelled):
         raise ExplorerError(
@@ -235,5 +235,5 @@ def check_options(method: str, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
             raise UnknownNameError(
-                f"{method} has no option {shown(name)}; {suggestion(name, known)}"
+                f"{method} has no option {quoted(name)}; {suggestion(name, known)}"
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 
 from explorer.datasets import Dataset
-from explorer.datasets.splits import thin
+from explorer.datasets.splits import subsample
 from explorer.resources.feature_cache import FeatureCache
 from explorer.training.labelled import LabelCase, label_case
 from explorer.upsamplers import UPSAMPLERS
@@ -17,7 +17,7 @@ def label_cases(
     backbone, dataset: Dataset, photos: int, cache: FeatureCache, device: torch.device
 ) -> Iterator[LabelCase]:
     """Yield cases of the test split, longer side 448: ``photos`` of them, evenly spread."""
-    for example in thin(dataset.test, photos):
+    for example in subsample(dataset.test, photos):
         yield label_case(dataset, example, backbone, cache, device)
 
 

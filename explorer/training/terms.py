@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.core import ExplorerError, Registry
-from explorer.core.messages import listed
+from explorer.core.messages import join_names
 from explorer.datasets.maps import nearest
 from explorer.imaging import resize
 from explorer.training.augment import distort, soften
@@ -48,7 +48,7 @@ class Objective(nn.Module):
                 able = [name for name in UPSAMPLERS if UPSAMPLERS.get(name).native_factor]
                 raise ExplorerError(
                     f"the terms multiview and crf carry few channels, which {upsampler.name} "
-                    f"cannot; methods that can: {listed(able)}"
+                    f"cannot; methods that can: {join_names(able)}"
                 )
             self.downsampler = AttentionDownsampler(channels, kernel_size=16)
             self.uncertainty = nn.Conv2d(channels, 1, 1)

@@ -19,7 +19,7 @@ from explorer.session import Options, Session
 from explorer.ui.grid import metrics_of, picture_file
 from explorer.ui.photo_input import read_photo
 from explorer.ui.settings import Settings
-from explorer.ui.status import trouble
+from explorer.ui.status import error_status
 from explorer.views import VIEWS, View
 from explorer.views.params import Option
 
@@ -117,7 +117,7 @@ def one_sentence(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return endpoint(*args, **named)
         except Exception as error:
-            raise gr.Error(trouble(error, log)["text"], print_exception=False) from None
+            raise gr.Error(error_status(error, log)["text"], print_exception=False) from None
 
     return answer
 

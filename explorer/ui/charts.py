@@ -15,7 +15,7 @@ from explorer.views.attention import weights_table
 from explorer.views.basis import project
 from explorer.views.pca import PCAView
 from explorer.views.predictions import at_query
-from explorer.views.rows import Place
+from explorer.views.rows import PairContext
 from explorer.views.similarity import similarity
 
 MOST_BARS = 8
@@ -92,7 +92,7 @@ def weights(session: Session, options: Options) -> tuple[go.Figure, str]:
     """Every cell's weight for the query pixel, per method, to read off by pointing."""
     tables = {}
     for method in options.upsamplers:
-        place = Place(session, options, options.backbones[0], "", method)
+        place = PairContext(session, options, options.backbones[0], "", method)
         tables[place.column] = weights_table(session, options, place.backbone, method)
     lines = math.ceil(len(tables) / COLUMNS)
     figure = make_subplots(
@@ -122,7 +122,7 @@ def weights(session: Session, options: Options) -> tuple[go.Figure, str]:
     low = -highest if signed else 0
     colours = {"colorscale": "RdBu_r" if signed else "Inferno", "cmin": low, "cmax": highest}
     figure.update_layout(height=120 + 320 * lines, coloraxis=colours)
-    row, col = Place(session, options, "", "", "").query
+    row, col = PairContext(session, options, "", "", "").query
     return figure, f"weights over the coarse grid of output pixel row {row}, column {col}"
 
 
@@ -130,7 +130,7 @@ def similarities(session: Session, options: Options) -> tuple[go.Figure, str]:
     """How the cosines with the query pixel are spread, per method."""
     figure = go.Figure()
     for method in options.upsamplers:
-        place = Place(session, options, options.backbones[0], "", method)
+        place = PairContext(session, options, options.backbones[0], "", method)
         counts, edges = np.histogram(similarity(place, place).cosine, bins=80, range=(-1, 1))
         middles = (edges[1:] + edges[:-1]) / 2
         share = 100 * counts / counts.sum()
@@ -138,7 +138,7 @@ def similarities(session: Session, options: Options) -> tuple[go.Figure, str]:
     figure.update_xaxes(title="cosine with the query pixel")
     figure.update_yaxes(title="% of the pixels")
     figure.update_layout(height=460, hovermode="x unified")
-    row, col = Place(session, options, "", "", "").query
+    row, col = PairContext(session, options, "", "", "").query
     return figure, f"cosine of every pixel with output pixel row {row}, column {col}"
 
 
@@ -146,7 +146,7 @@ def predictions(session: Session, options: Options) -> tuple[go.Figure, str]:
     """What the probe says at the query pixel, per method."""
     found = {}
     for method in options.upsamplers:
-        place = Place(session, options, options.backbones[0], "", method)
+        place = PairContext(session, options, options.backbones[0], "", method)
         found[place.column] = dict(at_query(place))
     labels = sorted(
         {name for values in found.values() for name in values},
@@ -158,5 +158,5 @@ def predictions(session: Session, options: Options) -> tuple[go.Figure, str]:
         figure.add_trace(go.Bar(name=column, x=labels, y=heights, hovertemplate="%{y:.3g}"))
     figure.update_layout(height=460, barmode="group")
     figure.update_yaxes(title="probability" if len(next(iter(found.values()))) > 3 else "")
-    row, col = Place(session, options, "", "", "").query
+    row, col = PairContext(session, options, "", "", "").query
     return figure, f"the probe at output pixel row {row}, column {col}"

@@ -18,9 +18,9 @@ from explorer.ui.grid import awaited, grid_value, on_pick, read_click
 from explorer.ui.latest import LatestState, page_of_event
 from explorer.ui.page import Page
 from explorer.ui.settings import Settings
-from explorer.ui.status import trouble
+from explorer.ui.status import error_status
 from explorer.views import VIEWS, View
-from explorer.views.rows import RowView
+from explorer.views.rows import SharedScaleView
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
         try:
             view, options = page.view(*values), page.options(photo, *values)
         except Exception as error:
-            yield gr.skip(), trouble(error, log)
+            yield gr.skip(), error_status(error, log)
             return
         yield from stream(session, view, options, chosen)
 
@@ -72,7 +72,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
         try:
             click = read_click(picked)
         except ExplorerError as error:
-            yield gr.skip(), trouble(error, log), gr.skip(), gr.skip()
+            yield gr.skip(), error_status(error, log), gr.skip(), gr.skip()
             return
         values = ((click.row, click.col), *values[1:])
         yield gr.skip(), gr.skip(), values[0], link(tab, photo, *values)
@@ -134,12 +134,12 @@ def stream(
             grid, status = show(session, view, options, list(panels.values()), chosen)
             yield grid, status
         if grid and status["kind"] == "work":  # the view has no panel for each of the methods
-            yield settled(grid), _done(session, options, list(panels.values()))
+            yield without_pending(grid), _done(session, options, list(panels.values()))
     except Exception as error:
-        yield settled(grid) if grid else gr.skip(), trouble(error, log)
+        yield without_pending(grid) if grid else gr.skip(), error_status(error, log)
 
 
-def settled(grid: dict[str, Any]) -> dict[str, Any]:
+def without_pending(grid: dict[str, Any]) -> dict[str, Any]:
     """Return the grid with nothing in it that looks as if somebody still worked on it."""
     known = {key: cell for key, cell in grid["panels"].items() if "error" in cell}
     return grid | {"panels": {key: cell | {"pending": False} for key, cell in known.items()}}
@@ -153,7 +153,7 @@ def show(
     chosen: Settings,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the grid with what is still missing marked, and a status line."""
-    methods = view.methods(options) if isinstance(view, RowView) else options.upsamplers
+    methods = view.methods(options) if isinstance(view, SharedScaleView) else options.upsamplers
     columns, waiting = awaited(panels, methods)
     lead = {panel.column: panel.role for panel in panels if panel.role != "method"}
     value = grid_value(

@@ -12,8 +12,8 @@ from explorer.citations import bibtex
 from explorer.core import ExplorerError, Panel
 from explorer.figure import (
     FigureStyle,
-    confusable,
     figure_size,
+    indistinguishable_pairs,
     missing_characters,
     panels_zip,
     render,
@@ -179,7 +179,7 @@ def summary(shown: Content, style: FigureStyle) -> str:
             break
     if style.legends:
         legend = list(dict.fromkeys(entry for panel in grid.shown() for entry in panel.legend))
-        alike = confusable(legend)
+        alike = indistinguishable_pairs(legend)
         if alike:
             one, other, vision = alike[0]
             who = "everybody" if vision == "normal" else f"readers with {vision}"

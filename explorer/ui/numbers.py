@@ -15,7 +15,7 @@ from explorer.evidence.blocks import Details, Paragraph, plain
 from explorer.session import Options
 from explorer.ui.charts import LOOK
 from explorer.views.base import method_title
-from explorer.views.measures import CHANNELS, FACTORS, Measures, Trouble
+from explorer.views.measures import CHANNELS, FACTORS, MeasureError, Measures
 
 STATIC = Path(__file__).parent / "static"
 NONE = "–"
@@ -137,7 +137,9 @@ FIELDS = (
 )
 
 
-def measures_value(found: Sequence[Measures | Trouble], options: Options) -> list[dict[str, Any]]:
+def measures_value(
+    found: Sequence[Measures | MeasureError], options: Options
+) -> list[dict[str, Any]]:
     """Return passages for ``passage_page``: the table with rows still to come, and notes."""
     several = len(options.backbones) > 1
     head = ["upsampler", *(["backbone"] if several else []), *(field.head for field in FIELDS)]
@@ -179,7 +181,7 @@ def measures_value(found: Sequence[Measures | Trouble], options: Options) -> lis
     return [table, *plain([Details("What these numbers are", _notes(found, options))])]
 
 
-def _is_best(column: int, mine: Measures, found: Sequence[Measures | Trouble]) -> bool:
+def _is_best(column: int, mine: Measures, found: Sequence[Measures | MeasureError]) -> bool:
     """Whether a cell leads its column among the methods of its backbone, as it is printed."""
     field = FIELDS[column]
     if not field.best:
@@ -190,7 +192,7 @@ def _is_best(column: int, mine: Measures, found: Sequence[Measures | Trouble]) -
     return own is not None and len(values) > 1 and field.show(own) == field.show(max(values))
 
 
-def _notes(found: Sequence[Measures | Trouble], options: Options) -> tuple[Paragraph, ...]:
+def _notes(found: Sequence[Measures | MeasureError], options: Options) -> tuple[Paragraph, ...]:
     measured = [one for one in found if isinstance(one, Measures)]
     height, width = options.output
     notes = [
@@ -221,7 +223,7 @@ def _notes(found: Sequence[Measures | Trouble], options: Options) -> tuple[Parag
     return tuple(Paragraph(note) for note in [*notes, *reasons])
 
 
-def measures_chart(found: Sequence[Measures | Trouble], options: Options) -> go.Figure | None:
+def measures_chart(found: Sequence[Measures | MeasureError], options: Options) -> go.Figure | None:
     """Return reconstruction against the time from photo to picture, None before there is any."""
     measured = [m for m in found if isinstance(m, Measures)]
     if not any(isinstance(v, float) for m in measured for v in m.reconstruction.values()):

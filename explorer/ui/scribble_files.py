@@ -13,7 +13,7 @@ from explorer.probes.scribble import labels_npy, palette_png
 from explorer.probes.strokes import dump_strokes, open_strokes
 from explorer.session import Options, Session
 from explorer.views.predictions import label_map
-from explorer.views.rows import Place
+from explorer.views.rows import PairContext
 
 MAX_FILE = 4 * 2**20
 
@@ -62,7 +62,7 @@ def labels_file(
     """
     if backbone not in options.backbones or method not in options.upsamplers:
         raise ExplorerError("choose one of the methods on screen")
-    place = Place(session, options, backbone, backbone, method)
+    place = PairContext(session, options, backbone, backbone, method)
     labels, probe = label_map(place)
     classes = probe.classes
     if kind == "npy":

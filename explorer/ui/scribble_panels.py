@@ -17,7 +17,7 @@ from explorer.ui.grid import PanelClick, awaited, grid_value
 from explorer.views import VIEWS
 from explorer.views.base import method_title
 from explorer.views.predictions import SCRIBBLE, ProbeParams, at_query, predict, strokes_of
-from explorer.views.rows import Place, percent
+from explorer.views.rows import PairContext, percent
 
 TODO = "Paint a stroke on the photo, then choose another class and paint one for that as well."
 SLOW = 0.5  # seconds of preparing after which the next step is announced
@@ -84,10 +84,10 @@ def prepare(session: Session, options: Options) -> Iterator[str]:
     for number, (backbone, method) in enumerate(pairs, 1):
         if slow:
             yield f"Preparing {method_title(method)} on {backbone}, {number} of {len(pairs)}"
-        place = Place(session, rehearsed, backbone, backbone, method)
+        place = PairContext(session, rehearsed, backbone, backbone, method)
         start = time.monotonic()
         try:
-            session.kept(
+            session.memoize(
                 rehearsed, backbone, method, ("scribble rehearsal",), lambda _, p=place: _try(p)
             )
         except ExplorerError:  # its panel will say so
@@ -104,13 +104,13 @@ def probabilities(session: Session, options: Options, click: PanelClick) -> str:
     """
     if click.backbone not in options.backbones or click.method not in options.upsamplers:
         raise ExplorerError("that panel is gone; click in one that is on screen")
-    place = Place(session, options, click.backbone, "", click.method)
+    place = PairContext(session, options, click.backbone, "", click.method)
     found = ", ".join(f"{name} {percent(share)}" for name, share in at_query(place))
     row, col = place.query
     return f"{place.column} at row {row}, column {col}: {found}"
 
 
-def _try(place: Place) -> bool:
+def _try(place: PairContext) -> bool:
     predict(place)
     return True
 

@@ -26,6 +26,6 @@ def status_line(elem_id: str, value: dict[str, str] = STARTING) -> gr.HTML:
     )
 
 
-def trouble(error: Exception, log: logging.Logger) -> dict[str, str]:
+def error_status(error: Exception, log: logging.Logger) -> dict[str, str]:
     """Return the line for an error: the sentence of ours, or that it is in the log."""
     return {"text": sentence(error, log), "kind": "error"}

@@ -56,7 +56,7 @@ class AttentionResampler(LinearResampler):
             the learned heads' weights are multiplied before they are made to sum to one; 0: none.
     """
 
-    slow = True
+    projection_costs_all_channels = True
 
     def __init__(
         self,

@@ -114,7 +114,7 @@ class Upsampler(nn.Module):
     digest: str = ""
     fallback_for: str = ""
     settings_assumed: bool = False
-    stand_in_since: float | None = None  # monotonic: when better weights could not be had
+    fallback_since: float | None = None  # monotonic: when better weights could not be had
     constructor_arguments: dict[str, Any]
 
     def __init_subclass__(cls, **options: Any) -> None:

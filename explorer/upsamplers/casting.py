@@ -25,7 +25,10 @@ class CastResampler(Resampler):
 
     def __init__(self, inner: Resampler, values: Tensor):
         self.inner, self.values, self.output_size = inner, values, inner.output_size
-        self.slow, self.stencil_note = inner.slow, inner.stencil_note
+        self.projection_costs_all_channels, self.stencil_note = (
+            inner.projection_costs_all_channels,
+            inner.stencil_note,
+        )
         self.bilinear_heads = inner.bilinear_heads
 
     def features(self, rows: Rows = None) -> Tensor:

@@ -41,7 +41,9 @@ class Resampler(ABC):
 
     values: Tensor
     output_size: tuple[int, int]
-    slow: ClassVar[bool] = False  # whether one projection costs about as much as all channels
+    projection_costs_all_channels: ClassVar[bool] = (
+        False  # whether one projection costs about as much as all channels
+    )
     bilinear_heads: int = 0  # how many heads of ``attention``, the last ones, interpolate
     stencil_note: str = ""  # what captions must say where they show ``stencil``
 

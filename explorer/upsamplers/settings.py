@@ -19,7 +19,7 @@ PROVENANCE = ("origin", "checkpoint", "digest", "fallback_for", "settings_assume
 _PLAIN = (bool, int, float, str, type(None), tuple, list, dict)
 _DIGESTS: WeakKeyDictionary[nn.Module, tuple[list[Any], str]] = WeakKeyDictionary()
 # They describe a method's class where an instance overrules it.
-_IGNORED = frozenset((*PROVENANCE, "stand_in_since", "constructor_arguments"))
+_IGNORED = frozenset((*PROVENANCE, "fallback_since", "constructor_arguments"))
 
 
 def constructor_arguments(kind: type, args: tuple, options: Mapping[str, Any]) -> dict[str, Any]:

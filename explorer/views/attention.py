@@ -18,7 +18,7 @@ from explorer.upsamplers.windows import key_ranges
 from explorer.views import palette
 from explorer.views.base import VIEWS
 from explorer.views.params import Control, WindowRatio
-from explorer.views.rows import Place, RowView, SharedScale, percent
+from explorer.views.rows import PairContext, SharedScale, SharedScaleView, percent
 
 MEAN = "mean"
 MOST_HEADS = 999
@@ -67,7 +67,7 @@ class Reading:
 
 
 @VIEWS.register("attention")
-class AttentionView(RowView[Reading]):
+class AttentionView(SharedScaleView[Reading]):
     """Where one pixel looks: its weights over the coarse grid, as heat on the photo.
 
     Attention where a method has it, else its effective stencil: the exact row of its linear map.
@@ -83,12 +83,12 @@ class AttentionView(RowView[Reading]):
     def opening(self, session: Session, options: Options, label: str) -> Iterator[Panel]:
         """Yield the photo with the query."""
         for panel in super().opening(session, options, label):
-            place = Place(session, options, "", label, "")
+            place = PairContext(session, options, "", label, "")
             row, col = place.query
             caption = f"query: row {row}, column {col}"
             yield replace(panel, marker=place.marker(), caption=caption)
 
-    def measure(self, place: Place) -> Reading:
+    def measure(self, place: PairContext) -> Reading:
         """Return the weights of the query pixel."""
         return reading(place)
 
@@ -96,7 +96,7 @@ class AttentionView(RowView[Reading]):
         """Return the largest weight of all."""
         return max(float(np.abs(reading.weights).max()) for reading in found)
 
-    def paint(self, place: Place, measured: Reading, scale: float) -> Panel:
+    def paint(self, place: PairContext, measured: Reading, scale: float) -> Panel:
         """Draw the weights as cells over the photo, with window, query and scale."""
         setting = AttentionView.params(place.options)
         weights, signed = measured.weights, measured.signed
@@ -136,7 +136,7 @@ class AttentionView(RowView[Reading]):
         )
 
 
-def reading(place: Place) -> Reading:
+def reading(place: PairContext) -> Reading:
     """Return what the query pixel of a place reads: attention, or the stencil of the linear map.
 
     Raises:
@@ -172,7 +172,7 @@ def weights_table(session: Session, options: Options, backbone: str, upsampler: 
     Raises:
         ExplorerError: as ``reading``; the query is outside the output.
     """
-    return reading(Place(session, options, backbone, "", upsampler)).weights
+    return reading(PairContext(session, options, backbone, "", upsampler)).weights
 
 
 def metrics(
@@ -221,7 +221,7 @@ def numbers(
     }
 
 
-def backdrop(place: Place) -> np.ndarray:
+def backdrop(place: PairContext) -> np.ndarray:
     """Return the photo at the output size, grey and dimmed, (H', W', 3) uint8."""
     session, options = place.session, place.options
 

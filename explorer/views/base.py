@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from explorer.core import ExplorerError, Panel, Registry
-from explorer.core.messages import listed, shown, suggestion
+from explorer.core.messages import join_names, quoted, suggestion
 from explorer.session import Options, Session
 from explorer.trouble import sentence
 from explorer.upsamplers import UPSAMPLERS
@@ -90,7 +90,7 @@ def check_view_options(given: Mapping[str, Any], views: Sequence[str]) -> None:
         if name not in known:
             which = " and ".join(kind.name for kind in kinds)
             raise ExplorerError(
-                f"the {which} view has no option {shown(name)}; {suggestion(name, known)}"
+                f"the {which} view has no option {quoted(name)}; {suggestion(name, known)}"
             )
     for kind in kinds:
         kind.check_given(given)
@@ -101,7 +101,7 @@ def check_second_photo(view: str, given: bool) -> None:
     if given and not VIEWS.get(view).takes_second_photo:
         able = [name for name in VIEWS if VIEWS.get(name).takes_second_photo]
         raise ExplorerError(
-            f"the {view} view looks at one photo; a second one is for: {listed(able)}"
+            f"the {view} view looks at one photo; a second one is for: {join_names(able)}"
         )
 
 

@@ -17,7 +17,7 @@ from explorer.upsamplers.streaming import row_bands
 from explorer.views import palette
 from explorer.views.base import VIEWS, method_title
 from explorer.views.params import REFERENCE, Control, Method
-from explorer.views.rows import Place, RowView, SharedScale
+from explorer.views.rows import PairContext, SharedScale, SharedScaleView
 
 ROBUST = 99.5  # percentile of the distances that gets the last colour
 
@@ -38,7 +38,7 @@ class DifferenceParams(SharedScale):
 
 
 @VIEWS.register("difference")
-class DifferenceView(RowView[np.ndarray]):
+class DifferenceView(SharedScaleView[np.ndarray]):
     """Where two methods differ: cosine distance between their features, pixel by pixel.
 
     Every upsampler is compared with the reference. 0 is the same direction, 1 orthogonal, 2
@@ -59,7 +59,7 @@ class DifferenceView(RowView[np.ndarray]):
             raise ExplorerError("a difference needs two upsamplers; choose another one as well")
         return found
 
-    def measure(self, place: Place) -> np.ndarray:
+    def measure(self, place: PairContext) -> np.ndarray:
         """Return the distances to the reference."""
         return distance(place, replace(place, method=_reference(place.options)))
 
@@ -67,7 +67,7 @@ class DifferenceView(RowView[np.ndarray]):
         """Return the distance of the last colour."""
         return max(max(float(np.percentile(one, ROBUST)) for one in found), 1e-4)
 
-    def paint(self, place: Place, measured: np.ndarray, scale: float) -> Panel:
+    def paint(self, place: PairContext, measured: np.ndarray, scale: float) -> Panel:
         """Colour the distances."""
         high = self.params(place.options).high or scale
         reference = _reference(place.options)
@@ -87,12 +87,12 @@ class DifferenceView(RowView[np.ndarray]):
         )
         return replace(made, column=self.column(place))
 
-    def column(self, place: Place) -> str:
+    def column(self, place: PairContext) -> str:
         """Name both methods."""
         return f"{place.column} vs {method_title(_reference(place.options))}"
 
 
-def distance(first: Place, second: Place) -> np.ndarray:
+def distance(first: PairContext, second: PairContext) -> np.ndarray:
     """Return 1 - cosine between two places' features, (H', W') float32 in [0, 2].
 
     All channels are streamed in bands of rows. Two features of length 0 are alike.
@@ -119,7 +119,7 @@ def distance(first: Place, second: Place) -> np.ndarray:
             parts.append((1 - cosine).clamp(0, 2))
         return torch.cat(parts).float().cpu().numpy()
 
-    return first.session.kept(
+    return first.session.memoize(
         first.options, first.backbone, first.method, ("distance", theirs), compute
     )
 

@@ -60,7 +60,7 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class MeasureError:
     """A pair that could not be measured, and the sentence why."""
 
     backbone: str
@@ -70,7 +70,7 @@ class Trouble:
     sentence: str = field(default="")
 
 
-def stream(session: Session, options: Options) -> Iterator[Measures | Trouble]:
+def stream(session: Session, options: Options) -> Iterator[Measures | MeasureError]:
     """Yield the measures of every backbone x upsampler pair as they become ready.
 
     Each pair is measured once per photo, settings and weights and then kept by the session.
@@ -80,12 +80,12 @@ def stream(session: Session, options: Options) -> Iterator[Measures | Trouble]:
             try:
                 label = row_label(session, backbone)
             except ExplorerError as error:
-                yield Trouble(backbone, backbone, method, method_title(method), str(error))
+                yield MeasureError(backbone, backbone, method, method_title(method), str(error))
                 continue
             try:
                 yield measure(session, options, backbone, method)
             except ExplorerError as error:
-                yield Trouble(backbone, label, method, method_title(method), str(error))
+                yield MeasureError(backbone, label, method, method_title(method), str(error))
 
 
 def measure(session: Session, options: Options, backbone: str, method: str) -> Measures:
@@ -112,7 +112,7 @@ def measure(session: Session, options: Options, backbone: str, method: str) -> M
             cost(session, options, backbone, upsampler),
         )
 
-    return session.kept(options, backbone, method, ("measures",), make)
+    return session.memoize(options, backbone, method, ("measures",), make)
 
 
 def reconstruction(

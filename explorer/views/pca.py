@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from explorer.core import ExplorerError, Panel
-from explorer.core.messages import shown
+from explorer.core.messages import quoted
 from explorer.core.validation import Described, Real, Whole, checked
 from explorer.session import Options, Session, identity
 from explorer.views.base import VIEWS, View, error_panel, joined, method_title, photo_panel
@@ -39,7 +39,7 @@ def _from_text(value: Any) -> Any:
         return value
     found = re.fullmatch(r"([0-9]{1,3})-([0-9]{1,3})", value)
     if not found:
-        raise ExplorerError(f"PCA components are written as 1-3 or 4-6, not {shown(value)}")
+        raise ExplorerError(f"PCA components are written as 1-3 or 4-6, not {quoted(value)}")
     return parse_components(list(range(int(found[1]), int(found[2]) + 1)))
 
 

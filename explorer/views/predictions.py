@@ -33,7 +33,7 @@ from explorer.session import Options, Session
 from explorer.views.basis import fit
 from explorer.views.params import PROBES as PROBE_MENU
 from explorer.views.params import REFERENCE, Control
-from explorer.views.rows import Place, SharedScale
+from explorer.views.rows import PairContext, SharedScale
 from explorer.weights import AbsentWeightsError
 
 SCRIBBLE = "scribble"
@@ -87,7 +87,7 @@ class ProbeParams(SharedScale):
     ] = field(default_factory=list)
 
 
-def predict(place: Place) -> tuple[Probe, Prediction]:
+def predict(place: PairContext) -> tuple[Probe, Prediction]:
     """Return the probe of a place and its prediction there, kept by the session.
 
     Raises:
@@ -101,7 +101,7 @@ def predict(place: Place) -> tuple[Probe, Prediction]:
             f"{place.column}'s features live in a space of their own, which {probe.name} was not "
             "trained for; the scribble probe can read them"
         )
-    found = place.session.kept(
+    found = place.session.memoize(
         place.options,
         place.backbone,
         place.method,
@@ -131,7 +131,7 @@ def find_probe(session: Session, options: Options, backbone: str) -> Probe:
     return told
 
 
-def at_query(place: Place) -> list[tuple[str, float]]:
+def at_query(place: PairContext) -> list[tuple[str, float]]:
     """Return what the probe says at the query pixel, for bars beside the crosshair.
 
     Class probabilities (largest first), metres, or the normal's three parts.
@@ -151,7 +151,7 @@ def at_query(place: Place) -> list[tuple[str, float]]:
     return list(zip(probe.numbers, values, strict=True))
 
 
-def label_map(place: Place) -> tuple[Tensor, SegmentationProbe]:
+def label_map(place: PairContext) -> tuple[Tensor, SegmentationProbe]:
     """Return the predicted class numbers (H, W) and their probe, for exports.
 
     Raises:
@@ -188,7 +188,7 @@ def _load(session: Session, wanted: str, backbone: str) -> Probe:
             reason, better = reason or f" ({error})", better or row.name
             continue
         if better:
-            probe.fallback_for, probe.stand_in_since = better, time.monotonic()
+            probe.fallback_for, probe.fallback_since = better, time.monotonic()
         return probe
     raise ExplorerError(
         f"there is no {wanted} probe for {backbone} here{reason}; train one with: python -m "
@@ -205,7 +205,7 @@ def strokes_of(options: Options) -> list[Stroke]:
     return read_strokes(ProbeParams.read(options.view).strokes)
 
 
-def _scribble_features(place: Place) -> tuple[SegmentationProbe, Tensor]:
+def _scribble_features(place: PairContext) -> tuple[SegmentationProbe, Tensor]:
     """Return a probe fitted to the strokes and the components (C, H, W) it reads."""
     session, options = place.session, place.options
     strokes = strokes_of(options)
@@ -213,7 +213,7 @@ def _scribble_features(place: Place) -> tuple[SegmentationProbe, Tensor]:
     if place.upsampler.space != "backbone":
         data = place.resampler.values
     tag = f"scribble {SCRIBBLE_COMPONENTS}"
-    basis = session.kept(
+    basis = session.memoize(
         options,
         place.backbone,
         place.method,
@@ -224,19 +224,19 @@ def _scribble_features(place: Place) -> tuple[SegmentationProbe, Tensor]:
         options, place.backbone, place.method, basis.weight, basis.bias, tag
     )[0]
     text = json.dumps([stroke.to_json() for stroke in strokes])
-    seal = hashlib.sha256(text.encode()).hexdigest()
-    made = session.kept(
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    made = session.memoize(
         options,
         place.backbone,
         place.method,
-        ("scribble", seal),
+        ("scribble", digest),
         lambda _: fit_scribble(strokes, values),
     )
-    made.probe.digest = seal
+    made.probe.digest = digest
     return made.probe, values
 
 
-def _scribbled(place: Place) -> tuple[Probe, Prediction]:
+def _scribbled(place: PairContext) -> tuple[Probe, Prediction]:
     probe, values = _scribble_features(place)
     logits = probe.weight.to(values) @ values.flatten(1) + probe.bias.to(values)[:, None]
     return probe, probe.decode(logits.unflatten(1, values.shape[1:]))

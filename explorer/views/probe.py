@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from explorer.core import ExplorerError, Panel, unknown_name
-from explorer.core.messages import listed, shown
+from explorer.core.messages import join_names, quoted
 from explorer.datasets.classes import Colour
 from explorer.probes import Prediction, Probe, SegmentationProbe
 from explorer.probes.base import CLASS, SCALAR
@@ -26,7 +26,7 @@ from explorer.views.predictions import (
     ProbeParams,
     predict,
 )
-from explorer.views.rows import Place, RowView, percent
+from explorer.views.rows import PairContext, SharedScaleView, percent
 
 LEGEND_ENTRIES = 12
 NORMAL_LEGEND = (
@@ -48,7 +48,7 @@ class Reading:
 
 
 @VIEWS.register("probe")
-class ProbeView(RowView[Reading]):
+class ProbeView(SharedScaleView[Reading]):
     """What a linear probe predicts from each method's features, pixel by pixel over the photo.
 
     Classes, metres, directions, or the classes of your own strokes, as `ProbeParams` says.
@@ -86,7 +86,7 @@ class ProbeView(RowView[Reading]):
             raise ExplorerError("disagreement needs two upsamplers; choose another one as well")
         return found
 
-    def measure(self, place: Place) -> Reading:
+    def measure(self, place: PairContext) -> Reading:
         """Predict, with the reference's method too if disagreement is shown."""
         show = self.params(place.options).show
         probe, found = predict(place)
@@ -107,7 +107,7 @@ class ProbeView(RowView[Reading]):
         ends = [np.percentile(one.found.values.cpu().numpy(), (0.5, 99.5)) for one in found]
         return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
-    def paint(self, place: Place, measured: Reading, scale: tuple[float, float]) -> Panel:
+    def paint(self, place: PairContext, measured: Reading, scale: tuple[float, float]) -> Panel:
         """Colour a reading and lay it over the photo."""
         show = self.params(place.options).show
         if show == CONFIDENCE:
@@ -117,13 +117,15 @@ class ProbeView(RowView[Reading]):
         colours, parts = _painted(measured, scale, self.params(place.options).shares)
         return self._panel(place, measured, colours, **parts)
 
-    def _confidence(self, place: Place, measured: Reading) -> Panel:
+    def _confidence(self, place: PairContext, measured: Reading) -> Panel:
         values = measured.found.confidence.cpu().numpy()
         colours = palette.look_up(palette.SEQUENTIAL, values, 0, 1)
         bar = palette.colorbar(palette.SEQUENTIAL, 0, 1, "confidence")
         return self._panel(place, measured, colours, opacity=1.0, colorbar=bar)
 
-    def _disagreement(self, place: Place, measured: Reading, scale: tuple[float, float]) -> Panel:
+    def _disagreement(
+        self, place: PairContext, measured: Reading, scale: tuple[float, float]
+    ) -> Panel:
         difference = _difference(measured)
         reference = method_title(_reference(place.options))
         if measured.probe.reading == CLASS:
@@ -146,7 +148,7 @@ class ProbeView(RowView[Reading]):
 
     def _panel(
         self,
-        place: Place,
+        place: PairContext,
         measured: Reading,
         colours: np.ndarray,
         opacity: float | None = None,
@@ -182,7 +184,7 @@ class ProbeView(RowView[Reading]):
         return place.panel(image, notes, metrics=metrics, recipe=recipe, **parts)
 
 
-def _other_features(place: Place, probe: Probe) -> str:
+def _other_features(place: PairContext, probe: Probe) -> str:
     """Return what a caption says of a probe that learnt from features aligned otherwise, or ""."""
     aligned = bool(place.session.backbone(place.backbone).alignment(place.options.align))
     if probe.name == SCRIBBLE or probe.aligned == aligned:
@@ -209,7 +211,7 @@ def colours_of(probe: SegmentationProbe) -> tuple[Colour, ...]:
     return probe.classes.colours or palette.categorical(len(probe.classes))
 
 
-def photo_of(place: Place) -> np.ndarray:
+def photo_of(place: PairContext) -> np.ndarray:
     """Return the photo at the output size, (H, W, 3) uint8."""
     image = place.session.guidance(place.options)[0]
     return image.mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
@@ -261,7 +263,7 @@ def _reference(options: Options, on_screen: bool = True) -> str:
     reference = ProbeView.params(options).reference or options.upsamplers[0]
     if on_screen and reference not in options.upsamplers:
         raise ExplorerError(
-            f"the reference {shown(reference)} is not among the upsamplers: "
-            f"{listed(options.upsamplers)}"
+            f"the reference {quoted(reference)} is not among the upsamplers: "
+            f"{join_names(options.upsamplers)}"
         )
     return reference

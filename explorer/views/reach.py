@@ -19,7 +19,7 @@ from explorer.upsamplers import LinearResampler
 from explorer.views import palette
 from explorer.views.base import VIEWS
 from explorer.views.params import Control, WindowRatio
-from explorer.views.rows import KEY, SHARED, Place, RowView, SharedScale, percent
+from explorer.views.rows import KEY, SHARED, PairContext, SharedScale, SharedScaleView, percent
 
 KINDS = ("mean", "position", "spread")
 RIM = 3.0  # cells: a step of this length has full colour, in every photo and figure alike
@@ -73,7 +73,7 @@ class ReachParams(SharedScale):
 
 
 @VIEWS.register("reach")
-class ReachView(RowView[Reach]):
+class ReachView(SharedScaleView[Reach]):
     """Where everything looks: each pixel coloured by the position it reads, or by its spread.
 
     "mean" colours the step from a pixel to the mean position that it reads: hue is the direction,
@@ -92,13 +92,13 @@ class ReachView(RowView[Reach]):
         """Yield the photo and what the colours mean."""
         yield from super().opening(session, options, label)
         if _what(options) != "spread":
-            yield self.key(Place(session, options, "", label, ""), None)
+            yield self.key(PairContext(session, options, "", label, ""), None)
 
-    def measure(self, place: Place) -> Reach:
+    def measure(self, place: PairContext) -> Reach:
         """Return the place's map, computed once."""
         ratio = self.params(place.options).window_ratio
         resampler = place.linear(ratio)
-        return place.session.kept(
+        return place.session.memoize(
             place.options,
             place.backbone,
             place.method,
@@ -112,7 +112,7 @@ class ReachView(RowView[Reach]):
         spreads = [np.percentile(one.spread, ROBUST) for one in found]
         return max(float(max(offsets)), 1e-3), max(float(max(spreads)), 1e-3)
 
-    def key(self, place: Place, scale: tuple[float, float] | None) -> Panel | None:
+    def key(self, place: PairContext, scale: tuple[float, float] | None) -> Panel | None:
         """Return the wheel, or the grid's own colours, at the shape of the output."""
         what = _what(place.options)
         if what == "spread":
@@ -132,7 +132,7 @@ class ReachView(RowView[Reach]):
         caption = f"direction and distance from a pixel; {until}"
         return Panel(place.label, KEY, image, caption, **about)
 
-    def paint(self, place: Place, measured: Reach, scale: tuple[float, float]) -> Panel:
+    def paint(self, place: PairContext, measured: Reach, scale: tuple[float, float]) -> Panel:
         """Colour the chosen part of the map."""
         what = _what(place.options)
         rim = _rim(place.options, scale)

@@ -27,7 +27,7 @@ SHARED, OWN = "shared", "own"
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class PairContext:
     """One backbone x upsampler pair of a screen; ``options`` has the photo of this place's row."""
 
     session: Session
@@ -128,7 +128,7 @@ class SharedScale(Params):
     ] = SHARED
 
 
-class RowView(View, Generic[M]):
+class SharedScaleView(View, Generic[M]):
     """A view in three steps, so that all methods of a backbone can share one colour scale.
 
     While slow methods are computed, those that are ready are shown with a scale of their own.
@@ -137,7 +137,7 @@ class RowView(View, Generic[M]):
     Params = SharedScale
 
     @abstractmethod
-    def measure(self, place: Place) -> M:
+    def measure(self, place: PairContext) -> M:
         """Return the numbers of a place, everything slow included; runs without gradients."""
 
     @abstractmethod
@@ -145,7 +145,7 @@ class RowView(View, Generic[M]):
         """Return the scale that suits all of these measurements."""
 
     @abstractmethod
-    def paint(self, place: Place, measured: M, scale: Any) -> Panel:
+    def paint(self, place: PairContext, measured: M, scale: Any) -> Panel:
         """Return a measurement as a picture."""
 
     def photos(self, options: Options) -> list[tuple[str, Options]]:
@@ -156,14 +156,14 @@ class RowView(View, Generic[M]):
         """Yield what stands left of the methods."""
         yield photo_panel(session, options, label)
 
-    def key(self, place: Place, scale: Any) -> Panel | None:
+    def key(self, place: PairContext, scale: Any) -> Panel | None:
         """Return a panel that explains the colours, if a colour bar cannot.
 
         ``scale`` is None if every panel has its own.
         """
         return None
 
-    def column(self, place: Place) -> str:
+    def column(self, place: PairContext) -> str:
         """Return what stands over a place's panel."""
         return place.column
 
@@ -177,7 +177,7 @@ class RowView(View, Generic[M]):
         shared = self.params(options).scale == SHARED
         methods = self.methods(options)
         for backbone in options.backbones:
-            found: list[tuple[Place, M | Panel]] = []
+            found: list[tuple[PairContext, M | Panel]] = []
             label, grids = backbone, {}
             try:
                 title = row_label(session, backbone)
@@ -192,7 +192,7 @@ class RowView(View, Generic[M]):
                 continue
             for label, chosen in rows:
                 for method in methods:
-                    place = Place(session, chosen, backbone, label, method)
+                    place = PairContext(session, chosen, backbone, label, method)
                     start = time.perf_counter()
                     try:
                         with torch.no_grad():
@@ -220,7 +220,7 @@ class RowView(View, Generic[M]):
             panels[panel.row, panel.column] = panel
         return list(panels.values())
 
-    def _final(self, found: list[tuple[Place, M | Panel]], shared: bool) -> Iterator[Panel]:
+    def _final(self, found: list[tuple[PairContext, M | Panel]], shared: bool) -> Iterator[Panel]:
         """Yield every method again in its order, errors too, drawn on the scale of all."""
         good = [measured for _, measured in found if not isinstance(measured, Panel)]
         if not good:

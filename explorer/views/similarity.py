@@ -19,7 +19,7 @@ from explorer.views import palette
 from explorer.views.attention import backdrop
 from explorer.views.base import VIEWS
 from explorer.views.params import Control
-from explorer.views.rows import Place, RowView, SharedScale, percent, photo_recipe
+from explorer.views.rows import PairContext, SharedScale, SharedScaleView, percent, photo_recipe
 
 ROBUST = 1.0  # percentile of the cosines that gets the first colour
 
@@ -65,7 +65,7 @@ class SimilarityParams(SharedScale):
 
 
 @VIEWS.register("similarity")
-class SimilarityView(RowView[Similarity]):
+class SimilarityView(SharedScaleView[Similarity]):
     """Cosine similarity of every pixel with the query pixel, per method; a second photo if given.
 
     Each method's pixels are compared with the query's feature upsampled by the same method. A
@@ -98,12 +98,12 @@ class SimilarityView(RowView[Similarity]):
                 caption = f"{panel.caption} · best matches marked"
                 yield replace(panel, caption=caption, queried=False)
                 continue
-            place = Place(session, options, "", label, "")
+            place = PairContext(session, options, "", label, "")
             row, col = place.query
             caption = f"query: row {row}, column {col}"
             yield replace(panel, marker=place.marker(), caption=caption)
 
-    def measure(self, place: Place) -> Similarity:
+    def measure(self, place: PairContext) -> Similarity:
         """Return the place's cosines with the query of the first photo."""
         asked = place if place.options is self.asked else replace(place, options=self.asked)
         return similarity(asked, place)
@@ -113,7 +113,7 @@ class SimilarityView(RowView[Similarity]):
         lowest = min(float(np.percentile(one.cosine, ROBUST)) for one in found)
         return min(float(np.floor(20 * lowest) / 20), 0.9)
 
-    def paint(self, place: Place, measured: Similarity, scale: float) -> Panel:
+    def paint(self, place: PairContext, measured: Similarity, scale: float) -> Panel:
         """Draw the cosines, greyed below the threshold, with the query or the best match."""
         options, cosine = place.options, measured.cosine
         setting = self.params(options)
@@ -131,7 +131,7 @@ class SimilarityView(RowView[Similarity]):
         if threshold is not None:
             notes.append(f"grey below {threshold:g}")
         here = options is self.asked
-        point = self.asked.query or Place(place.session, self.asked, "", "", "").query
+        point = self.asked.query or PairContext(place.session, self.asked, "", "", "").query
         if not here:
             row, col = measured.best
             point = measured.best
@@ -147,7 +147,7 @@ class SimilarityView(RowView[Similarity]):
             queried=here,
             recipe=place.recipe(
                 self.name,
-                query=list(Place(place.session, self.asked, "", "", "").query),
+                query=list(PairContext(place.session, self.asked, "", "", "").query),
                 query_photo=photo_recipe(self.asked.photo),
                 threshold=threshold,
                 opacity=opacity,
@@ -156,7 +156,7 @@ class SimilarityView(RowView[Similarity]):
         )
 
 
-def similarity(asked: Place, seen: Place) -> Similarity:
+def similarity(asked: PairContext, seen: PairContext) -> Similarity:
     """Return the cosine of every pixel of ``seen`` with the query pixel of ``asked``."""
 
     def compute(_: Resampler) -> Similarity:
@@ -166,4 +166,4 @@ def similarity(asked: Place, seen: Place) -> Similarity:
         return Similarity(found, divmod(int(found.argmax()), found.shape[1]))
 
     tag = ("cosine", asked.options.photo.digest, asked.query)
-    return seen.session.kept(seen.options, seen.backbone, seen.method, tag, compute)
+    return seen.session.memoize(seen.options, seen.backbone, seen.method, tag, compute)

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from explorer.core import UnknownNameError
-from explorer.core.messages import shown, suggestion
+from explorer.core.messages import quoted, suggestion
 from explorer.weights import lock
 from explorer.weights.cards import discover
 from explorer.weights.paths import checkpoints_folder, converted_folder
@@ -40,7 +40,7 @@ def checkpoint(name: str) -> Checkpoint:
     rows = {row.name: row for row in checkpoints()}
     if name not in rows:
         everything = suggestion(name, rows, longest=10_000)
-        raise UnknownNameError(f"there is no checkpoint called {shown(name, 60)}; {everything}")
+        raise UnknownNameError(f"there is no checkpoint called {quoted(name, 60)}; {everything}")
     return rows[name]
 
 

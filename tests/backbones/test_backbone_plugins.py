@@ -9,7 +9,7 @@ from plugins import plugged_in
 
 from explorer import backbones, load_backbone, load_upsampler
 from explorer.__main__ import main
-from explorer.access_policy import Limits
+from explorer.access_policy import AccessPolicy
 from explorer.backbones import BACKBONES, is_embedded, statistics, weights_cached
 from explorer.core import UnknownNameError
 from explorer.figure import read_recipe
@@ -82,7 +82,7 @@ def test_a_file_is_found_everywhere(shrunk, examples, tmp_path, capsys):
     assert ("Shrunk photo max (3 ch) · packaged", "shrunk:max") in there
     assert main(["list", "backbones"]) == 0
     assert "The photo itself, shrunk." in capsys.readouterr().out
-    strangers = Limits(trust_names=False)
+    strangers = AccessPolicy(trust_names=False)
     strangers.check_backbone("shrunk:max")
     with pytest.raises(UnknownNameError, match="mean, max"):
         strangers.check_backbone("shrunk:3")

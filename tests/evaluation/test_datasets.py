@@ -14,7 +14,7 @@ from PIL import Image
 from explorer.core import ExplorerError
 from explorer.datasets import CLASS_SETS, check_dataset, nearest, open_dataset
 from explorer.datasets.maps import read_depth, read_labels, read_normals
-from explorer.datasets.splits import choose_split, thin
+from explorer.datasets.splits import choose_split, subsample
 
 SIZE = (24, 32)
 
@@ -218,10 +218,10 @@ def test_blocks_are_contiguous_disjoint_and_apart(tmp_path, count):
 
 
 def test_thin_is_even_and_bounded():
-    assert thin(list(range(10)), None) == list(range(10)) == thin(list(range(10)), 99)
-    assert thin(list(range(10)), 2) == [2, 7]
+    assert subsample(list(range(10)), None) == list(range(10)) == subsample(list(range(10)), 99)
+    assert subsample(list(range(10)), 2) == [2, 7]
     with pytest.raises(ExplorerError):
-        thin([1, 2], 0)
+        subsample([1, 2], 0)
 
 
 def test_the_real_sets_are_read_as_their_readmes_say():

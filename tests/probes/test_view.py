@@ -13,7 +13,7 @@ from explorer.probes import DepthProbe, NormalsProbe, SegmentationProbe, Stroke,
 from explorer.session import Options, Session
 from explorer.views import VIEWS
 from explorer.views.predictions import at_query, label_map
-from explorer.views.rows import Place
+from explorer.views.rows import PairContext
 
 BACKBONE = "efficientnet_lite0"
 COLOURS = ((200, 60, 50), (60, 170, 80), (60, 80, 200))
@@ -78,7 +78,7 @@ def render(session, chosen):
 
 
 def place(session, chosen, method="bilinear"):
-    return Place(session, chosen, BACKBONE, "row", method)
+    return PairContext(session, chosen, BACKBONE, "row", method)
 
 
 def test_classes_are_painted_in_their_colours_with_their_shares(shipped, session, photo):

@@ -12,7 +12,7 @@ from PIL import Image
 gr = pytest.importorskip("gradio")
 
 from explorer.__main__ import main  # noqa: E402
-from explorer.access_policy import Limits  # noqa: E402
+from explorer.access_policy import AccessPolicy  # noqa: E402
 from explorer.core import ExplorerError, Panel  # noqa: E402
 from explorer.figure import PRESETS, FigureStyle, Inset, figure_size, read_figure  # noqa: E402
 from explorer.imaging import open_photo  # noqa: E402
@@ -57,7 +57,7 @@ STROKES = [
 
 @pytest.fixture(scope="module")
 def session():
-    return Session("cpu", allow_network=False, limits=Limits(trust_names=False))
+    return Session("cpu", allow_network=False, limits=AccessPolicy(trust_names=False))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from explorer.ui.numbers import (  # noqa: E402
     seconds_text,
 )
 from explorer.ui.tabs.numbers import measured  # noqa: E402
-from explorer.views.measures import Cost, Measures, Trouble, measure  # noqa: E402
+from explorer.views.measures import Cost, MeasureError, Measures, measure  # noqa: E402
 
 SMALL = "?example=cat&input_size=128&output_size=96&upsamplers=nearest,bilinear,anyup"
 
@@ -65,7 +65,7 @@ def test_the_best_of_a_backbone_is_marked_and_gaps_are_gaps(options):
         made("jbu", 0.5),
         made("anyup", 0.7),
         made("jbu", 0.9, "other"),
-        Trouble("other", "Other", "anyup", "AnyUp", "no weights <b>here</b>"),
+        MeasureError("other", "Other", "anyup", "AnyUp", "no weights <b>here</b>"),
     ]
     table, fold = measures_value(found, chosen)
     assert table["head"][1] == "backbone"

@@ -14,7 +14,7 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
-from explorer.access_policy import Limits  # noqa: E402
+from explorer.access_policy import AccessPolicy  # noqa: E402
 from explorer.core import ExplorerError  # noqa: E402
 from explorer.imaging import open_photo  # noqa: E402
 from explorer.server.arguments import check_arguments  # noqa: E402
@@ -70,7 +70,7 @@ def photo(tmp_path_factory):
 @pytest.fixture(scope="module")
 def endpoints(photo):
     """Every endpoint by its name, as the guard runs it but for the sentence it makes of errors."""
-    limits = Limits(trust_names=False, longest=96)
+    limits = AccessPolicy(trust_names=False, longest=96)
     session = Session("cpu", allow_network=False, limits=limits)
     with gr.Blocks() as demo:
         for part in (api, figure_api, scribble_api):

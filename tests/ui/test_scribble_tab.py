@@ -32,7 +32,7 @@ from explorer.ui.scribble_panels import (  # noqa: E402
 )
 from explorer.views import VIEWS, palette  # noqa: E402
 from explorer.views.predictions import label_map  # noqa: E402
-from explorer.views.rows import Place  # noqa: E402
+from explorer.views.rows import PairContext  # noqa: E402
 
 BACKBONE = "efficientnet_lite0"
 BLUE, SAND = palette.categorical(2)
@@ -144,7 +144,7 @@ def test_a_picked_point_is_told_with_its_probabilities(session, options):
 def test_label_maps_leave_as_indexed_png_and_npy(session, options):
     evil = Stroke(EVIL, SAND, WALL.points, 0.02)
     chosen = scribble_options(options, [FACE, evil])
-    labels, _ = label_map(Place(session, chosen, BACKBONE, "", "bilinear"))
+    labels, _ = label_map(PairContext(session, chosen, BACKBONE, "", "bilinear"))
     data, name, text = labels_file(session, chosen, BACKBONE, "bilinear", "png")
     picture = Image.open(io.BytesIO(data))
     assert picture.mode == "P" and (np.array(picture) == labels.numpy()).all()
@@ -222,7 +222,7 @@ def test_the_endpoint_gives_panels_and_label_maps(address, session, options):
     for panel in VIEWS.create("probe").render(session, chosen):
         made = np.asarray(Image.open(found[panel.column]["image"]))
         assert np.array_equal(made, panel.image), panel.column
-    labels, _ = label_map(Place(session, chosen, BACKBONE, "", "nearest"))
+    labels, _ = label_map(PairContext(session, chosen, BACKBONE, "", "nearest"))
     assert (np.asarray(Image.open(found["Nearest"]["labels"])) == labels.numpy()).all()
     (different,) = [p for p in ask(strokes, show="disagreement") if p["column"] != "Photo"]
     assert different["column"] == "Bilinear vs Nearest"
@@ -361,7 +361,7 @@ def test_strokes_and_labels_leave_and_strokes_come_back(opened, options, session
     strokes = load_strokes(file.read_text())
     assert [one.to_json() for one in strokes] == painted(page)
     labels, _ = label_map(
-        Place(session, scribble_options(options, strokes), BACKBONE, "", "bilinear")
+        PairContext(session, scribble_options(options, strokes), BACKBONE, "", "bilinear")
     )
     picture = Image.open(take("#labels-png"))
     assert picture.mode == "P" and (np.array(picture) == labels.numpy()).all()

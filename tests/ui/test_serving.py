@@ -16,12 +16,12 @@ import torch
 gr = pytest.importorskip("gradio")
 
 from explorer import estimates  # noqa: E402
-from explorer.access_policy import Limits  # noqa: E402
+from explorer.access_policy import AccessPolicy  # noqa: E402
 from explorer.core import ExplorerError, FeatureMap, UnknownNameError  # noqa: E402
 from explorer.imaging import open_photo  # noqa: E402
 from explorer.resources import memory  # noqa: E402
 from explorer.resources.cache import Cache  # noqa: E402
-from explorer.resources.request_context import TooSlowError, Visit, check_time, during  # noqa: E402
+from explorer.resources.request_context import RequestContext, TooSlowError, check_time, use  # noqa: E402
 from explorer.server import (
     cleanup,  # noqa: E402
     json_log,  # noqa: E402
@@ -40,7 +40,7 @@ from explorer.upsamplers import UPSAMPLERS  # noqa: E402
 from explorer.upsamplers.anyup import AnyUp  # noqa: E402
 from explorer.upsamplers.half_precision import EXACT, HALF, prepare  # noqa: E402
 
-STRANGERS = Limits(trust_names=False, longest=2048)
+STRANGERS = AccessPolicy(trust_names=False, longest=2048)
 SMALL = {"input_size": 64, "output_size": 64}
 
 
@@ -262,7 +262,7 @@ def test_a_generator_that_breaks_midway_has_given_what_it_had():
 
 
 def test_deadlines_end_slow_requests_between_steps(session, photo):
-    with during(Visit("me", time.monotonic() - 1, 7)):
+    with use(RequestContext("me", time.monotonic() - 1, 7)):
         with pytest.raises(TooSlowError, match="longer than the 7 seconds"):
             session.features(Options(photo, **SMALL), "efficientnet_lite0")
 
@@ -352,13 +352,13 @@ def test_limits():
     ):
         with pytest.raises(UnknownNameError):
             STRANGERS.check_backbone(name)
-        Limits().check_backbone(name)
+        AccessPolicy().check_backbone(name)
     STRANGERS.check_checkpoint("anyup", "untrained")
     STRANGERS.check_checkpoint("anyup", "anyup_paper")
     for wanted in ("checkpoints/a.safetensors", "/etc/passwd", "jafar_x", "", "a.pth"):
         with pytest.raises(UnknownNameError):
             STRANGERS.check_checkpoint("anyup", wanted)
-        Limits().check_checkpoint("anyup", wanted)
+        AccessPolicy().check_checkpoint("anyup", wanted)
 
 
 def test_a_cached_timm_model_is_offered(monkeypatch):
@@ -378,7 +378,7 @@ def test_nobody_fills_more_than_a_share():
     bits = torch.zeros(100, dtype=torch.uint8)
 
     def ask(who, key):
-        with during(Visit(who)):
+        with use(RequestContext(who)):
             cache.get(key, bits.clone)
 
     ask("a", "a0")
@@ -437,7 +437,7 @@ def test_a_full_disk_is_a_sentence_and_no_half_picture(session, photo, monkeypat
     from PIL import Image
 
     from explorer.ui.grid import picture_file
-    from explorer.ui.status import trouble
+    from explorer.ui.status import error_status
     from explorer.views import VIEWS
 
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
@@ -450,7 +450,7 @@ def test_a_full_disk_is_a_sentence_and_no_half_picture(session, photo, monkeypat
         broken.setattr(Image.Image, "save", full)
         with pytest.raises(OSError) as caught:
             picture_file(panels[0])
-    assert "disk is full" in trouble(caught.value, logging.getLogger("quiet"))["text"]
+    assert "disk is full" in error_status(caught.value, logging.getLogger("quiet"))["text"]
     assert not list(tmp_path.rglob("panel.png"))
     assert Image.open(picture_file(panels[0])).size  # once there is room again
 

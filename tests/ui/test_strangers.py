@@ -15,7 +15,7 @@ gr = pytest.importorskip("gradio")
 
 from starlette.middleware import Middleware  # noqa: E402
 
-from explorer.access_policy import Limits  # noqa: E402
+from explorer.access_policy import AccessPolicy  # noqa: E402
 from explorer.server.gateway import Gateway  # noqa: E402
 from explorer.server.guard import protect  # noqa: E402
 from explorer.session import Session  # noqa: E402
@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def demo(folder):
-    limits = Limits(trust_names=False, longest=96)
+    limits = AccessPolicy(trust_names=False, longest=96)
     made = layout.build(Session("cpu", allow_network=False, limits=limits, share=0.5))
     protect(made, request_seconds=60.0)
     return made

@@ -13,14 +13,14 @@ gr = pytest.importorskip("gradio")
 
 from explorer.imaging import open_photo  # noqa: E402
 from explorer.resources.request_context import (  # noqa: E402
+    RequestContext,
     Superseded,
     TooSlowError,
-    Visit,
     check_between_layers,
     check_time,
     current,
-    during,
     steps,
+    use,
 )
 from explorer.server import serving  # noqa: E402
 from explorer.session import Options, Session  # noqa: E402
@@ -53,7 +53,7 @@ def test_a_network_stops_between_two_layers():
 
     network = nn.Sequential(Layer(), nn.Sequential(Layer(), Layer()), Layer())
     check_between_layers(network)
-    with during(Visit(is_wanted=Countdown(2))), pytest.raises(Superseded):
+    with use(RequestContext(is_wanted=Countdown(2))), pytest.raises(Superseded):
         network(torch.zeros(1))
     assert ran == [0, 1]
     network(torch.zeros(1))
@@ -68,7 +68,7 @@ def test_a_view_stops_at_every_step_and_shows_no_error(view):
     whole = list(VIEWS.create(view).stream(session, options))
     asked = Countdown(10**9)
     session.results.clear()
-    list(steps(Visit(is_wanted=asked), VIEWS.create(view).stream(session, options)))
+    list(steps(RequestContext(is_wanted=asked), VIEWS.create(view).stream(session, options)))
     looks = 10**9 - asked.left
     assert looks > 30, "every layer of the backbone and of the encoders asks"
     for times in {0, 1, looks // 4, looks // 2, looks - 1}:
@@ -76,11 +76,12 @@ def test_a_view_stops_at_every_step_and_shows_no_error(view):
         panels = []
         with pytest.raises(Superseded):
             for panel in steps(
-                Visit(is_wanted=Countdown(times)), VIEWS.create(view).stream(session, options)
+                RequestContext(is_wanted=Countdown(times)),
+                VIEWS.create(view).stream(session, options),
             ):
                 panels.append(panel)
         assert not [panel.error for panel in panels if panel.error]
-    again = list(steps(Visit(), VIEWS.create(view).stream(session, options)))
+    again = list(steps(RequestContext(), VIEWS.create(view).stream(session, options)))
     assert [panel.column for panel in again] == [panel.column for panel in whole]
     assert all((a.image == b.image).all() for a, b in zip(again, whole, strict=True))
 
@@ -88,7 +89,7 @@ def test_a_view_stops_at_every_step_and_shows_no_error(view):
 def test_a_stopped_request_leaves_nothing_locked_for_others():
     session = Session("cpu", allow_network=False)
     options = Options(open_photo(example_photos()["cat"]), upsamplers=("anyup",), **SMALL)
-    with during(Visit(is_wanted=Countdown(20))), pytest.raises(Superseded):
+    with use(RequestContext(is_wanted=Countdown(20))), pytest.raises(Superseded):
         session.resampler(options, "efficientnet_lite0", "anyup")
     done = threading.Event()
 
@@ -109,7 +110,7 @@ def test_steps_answers_for_its_request_only_while_it_works():
             yield current().visitor
 
     outside = []
-    for part in steps(Visit("a"), parts()):
+    for part in steps(RequestContext("a"), parts()):
         assert part == "a"
         outside.append(current().visitor)
     assert seen == ["a", "a"] and outside == ["", ""]
@@ -125,7 +126,7 @@ def test_steps_closes_what_it_reads():
         finally:
             closed.append(True)
 
-    reading = steps(Visit(), parts())
+    reading = steps(RequestContext(), parts())
     assert next(reading) == 1
     reading.close()
     assert closed == [True]
@@ -176,7 +177,7 @@ def test_the_deadline_of_the_request_still_counts():
         check_time()
         yield 1
 
-    with during(Visit("me", until=0.0, seconds=1.0)), pytest.raises(TooSlowError):
+    with use(RequestContext("me", until=0.0, seconds=1.0)), pytest.raises(TooSlowError):
         list(latest.work("me", 1, parts()))
 
 

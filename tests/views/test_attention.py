@@ -14,7 +14,7 @@ from explorer.imaging import cell_of_pixel
 from explorer.upsamplers import UPSAMPLERS, LinearResampler
 from explorer.views import VIEWS, palette, rows
 from explorer.views.attention import AttentionView, numbers, reading, weights_table
-from explorer.views.rows import Place
+from explorer.views.rows import PairContext
 
 GRID, SIZE = (10, 12), (61, 73)
 CORNERS = [(0, 0), (0, 72), (60, 0), (60, 72)]
@@ -24,7 +24,7 @@ LINEAR = [name for name in METHODS if UPSAMPLERS.get(name).linear]
 
 
 def place(session, options, method, **changes):
-    return Place(session, options(**changes), "tiny", "Tiny", method)
+    return PairContext(session, options(**changes), "tiny", "Tiny", method)
 
 
 def window(index, outputs, cells, ratio):

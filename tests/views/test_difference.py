@@ -8,11 +8,11 @@ from torch.nn import functional as F
 from explorer.core import ExplorerError
 from explorer.views import VIEWS
 from explorer.views.difference import distance
-from explorer.views.rows import Place
+from explorer.views.rows import PairContext
 
 
 def place(session, options, method):
-    return Place(session, options(), "tiny", "Tiny", method)
+    return PairContext(session, options(), "tiny", "Tiny", method)
 
 
 @pytest.mark.parametrize("band", [2**27, 7 * 73 * 4 * 9])

@@ -14,7 +14,7 @@ from explorer.resources.peak_memory import ON_LINUX, peak_memory
 from explorer.upsamplers import windows
 from explorer.upsamplers.streaming import averaged_back
 from explorer.views import measures
-from explorer.views.measures import Measures, Trouble, measure, stream
+from explorer.views.measures import MeasureError, Measures, measure, stream
 
 
 def mean_cosine(made, target):
@@ -158,7 +158,7 @@ def test_pairs_come_one_by_one_and_only_once(options, monkeypatch):
     session = TinySession()
     chosen = options(backbones=("doom", "tiny"), upsamplers=("bilinear", "anyup"))
     found = list(stream(session, chosen))
-    assert [type(one) for one in found] == [Trouble, Trouble, Measures, Measures]
+    assert [type(one) for one in found] == [MeasureError, MeasureError, Measures, Measures]
     assert "doom" in found[0].sentence
     assert [one.method for one in found[2:]] == ["bilinear", "anyup"]
     assert found[2].parameters == 0 and found[2].label == "Tiny"

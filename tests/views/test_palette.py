@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.core import ExplorerError
-from explorer.figure import confusable
+from explorer.figure import indistinguishable_pairs
 from explorer.imaging.color import oklab_to_rgb, rgb_to_oklab
 from explorer.views import palette
 
@@ -58,7 +58,7 @@ def test_the_wheel_turns_evenly_and_pales_inwards():
 
 def test_class_colours_stay_apart_for_everybody():
     colours = palette.categorical(24)
-    assert confusable([(str(i), colour) for i, colour in enumerate(colours)]) == []
+    assert indistinguishable_pairs([(str(i), colour) for i, colour in enumerate(colours)]) == []
     assert colours == palette.categorical(150)[:24] and len(set(palette.categorical(256))) == 256
     for count in (0, 257):
         with pytest.raises(ExplorerError):

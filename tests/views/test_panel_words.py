@@ -25,7 +25,7 @@ from explorer.probes import Stroke  # noqa: E402
 from explorer.reproduce import Shown, figure_panels, figure_recipe, restore  # noqa: E402
 from explorer.session import Options  # noqa: E402
 from explorer.ui.api import described  # noqa: E402
-from explorer.ui.events import settled, stream  # noqa: E402
+from explorer.ui.events import stream, without_pending  # noqa: E402
 from explorer.ui.export_canvas import canvas_value  # noqa: E402
 from explorer.ui.export_figure import content  # noqa: E402
 from explorer.ui.scribble_panels import scribble_options, scribbled  # noqa: E402
@@ -111,7 +111,9 @@ def test_the_grid_fills_in_the_same_way(view, given, patience, photo, in_other_w
 
     def act():
         shown = stream(TinySession(), VIEWS.create(view), options, chosen)
-        return [(shape(grid), status["kind"], shape(settled(grid))) for grid, status in shown]
+        return [
+            (shape(grid), status["kind"], shape(without_pending(grid))) for grid, status in shown
+        ]
 
     usual, other = both(in_other_words, act)
     assert usual == other and len(usual) > len(FEW)

@@ -30,7 +30,7 @@ def bench(args: argparse.Namespace) -> list[bool]:
     from explorer.session import Options, Session
     from explorer.views import VIEWS
     from explorer.views.attention import reading
-    from explorer.views.rows import Place
+    from explorer.views.rows import PairContext
     from explorer.views.similarity import similarity
 
     methods = tuple(args.upsamplers.split(","))
@@ -51,7 +51,9 @@ def bench(args: argparse.Namespace) -> list[bool]:
         VIEWS.create("attention").render(session, options.with_query((0, 0)))
     print(f"  preparing, once per photo: {cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU")
     for method in methods:
-        places = [Place(session, options.with_query(q), args.backbone, "", method) for q in queries]
+        places = [
+            PairContext(session, options.with_query(q), args.backbone, "", method) for q in queries
+        ]
         clicks = [timed(partial(reading, place)) for place in places]
         print(f"    {method}: {spread(clicks)}")
     view = VIEWS.create("attention")
@@ -69,7 +71,8 @@ def bench(args: argparse.Namespace) -> list[bool]:
         print(f"    {method}: {once[0]:.1f} s wall, {once[1]:.1f} s CPU")
     for method in methods:
         places = [
-            Place(session, options.with_query(q), args.backbone, "", method) for q in queries[:3]
+            PairContext(session, options.with_query(q), args.backbone, "", method)
+            for q in queries[:3]
         ]
         clicks = [timed(partial(similarity, place, place)) for place in places]
         print(f"    {method}: {spread(clicks)}")

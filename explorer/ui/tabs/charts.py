@@ -10,7 +10,7 @@ import gradio as gr
 from explorer.session import Session
 from explorer.ui.charts import chart
 from explorer.ui.page import Page
-from explorer.ui.status import status_line, trouble
+from explorer.ui.status import error_status, status_line
 
 TITLE = "Charts"
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def build(page: Page, session: Session) -> None:
             options = page.options(photo, *values)
             figure, text = chart(session, options, page.settings(*values).view)
         except Exception as error:
-            return None, trouble(error, log)
+            return None, error_status(error, log)
         return figure, {"text": text, "kind": "done"}
 
     tab.select(run, page.inputs(), [plot, status], api_visibility="private")

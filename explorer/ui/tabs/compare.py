@@ -15,7 +15,7 @@ from explorer.ui.choices import panel_choices, panel_names
 from explorer.ui.grid import grid_value, on_pick, panel_grid, read_click
 from explorer.ui.page import Page
 from explorer.ui.settings import Settings
-from explorer.ui.status import status_line, trouble
+from explorer.ui.status import error_status, status_line
 from explorer.ui.swipe import panel_swipe, swipe_value
 from explorer.views import VIEWS
 from explorer.views.base import method_title
@@ -58,14 +58,14 @@ def build(page: Page, session: Session) -> None:
                 yield gr.skip(), gr.skip(), *shown
         except Exception as error:
             skipped = [gr.skip()] * 4
-            yield *skipped, trouble(error, log)
+            yield *skipped, error_status(error, log)
 
     def pick(picked: Any, one: str, other: str, photo: str | None, _, *values: Any):
         try:
             click = read_click(picked)
         except ExplorerError as error:
             skipped = [gr.skip()] * 4
-            yield *skipped, trouble(error, log), gr.skip()
+            yield *skipped, error_status(error, log), gr.skip()
             return
         point = (click.row, click.col)
         for shown in run(one, other, photo, point, *values):

@@ -38,7 +38,7 @@ from explorer.ui.export_figure import (
 from explorer.ui.export_look import BOXES, DOCUMENT, PANELS, STYLE, SUGGEST, look
 from explorer.ui.page import Page, edited
 from explorer.ui.photo_input import read_photo
-from explorer.ui.status import status_line, trouble
+from explorer.ui.status import error_status, status_line
 
 TITLE = "Export"
 WORKING = {"text": "Working: the figure's panels", "kind": "work"}
@@ -112,7 +112,7 @@ def build(page: Page, session: Session) -> None:
             except Exception as error:
                 if change == STYLE:  # a preset would undo what is to be mended
                     skipped[outputs.index(preset)] = CUSTOM
-                yield *skipped, trouble(error, log)
+                yield *skipped, error_status(error, log)
 
         return listener
 
@@ -130,7 +130,7 @@ def build(page: Page, session: Session) -> None:
                     said = f"{len(made) / 2**20:.2f} MiB, the recipe is inside"
                 return download_value(made, name), {"text": f"{name}: {said}", "kind": "done"}
             except Exception as error:
-                return gr.skip(), trouble(error, log)
+                return gr.skip(), error_status(error, log)
 
         return listener
 

@@ -19,9 +19,9 @@ from explorer.evidence import (
 from explorer.session import Options, Session
 from explorer.ui.numbers import measures_chart, measures_value, passage_page
 from explorer.ui.page import Page
-from explorer.ui.status import status_line, trouble
+from explorer.ui.status import error_status, status_line
 from explorer.views.base import method_title
-from explorer.views.measures import Measures, Trouble, stream
+from explorer.views.measures import MeasureError, Measures, stream
 
 TITLE = "Numbers"
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def build(page: Page, session: Session) -> None:
         try:
             yield from measured(session, page.options(photo, *values))
         except Exception as error:
-            yield gr.skip(), gr.skip(), trouble(error, log)
+            yield gr.skip(), gr.skip(), error_status(error, log)
 
     gr.on(
         [tab.select, again.click],
@@ -71,7 +71,7 @@ def build(page: Page, session: Session) -> None:
 def measured(session: Session, options: Options) -> Iterator[Shown]:
     """Yield (table, chart, status) before the first pair and after each."""
     pairs = [(b, m) for b in options.backbones for m in options.upsamplers]
-    found: list[Measures | Trouble] = []
+    found: list[Measures | MeasureError] = []
     yield measures_value(found, options), gr.skip(), _status(pairs, found, options, session)
     for one in stream(session, options):
         found.append(one)
@@ -82,7 +82,7 @@ def measured(session: Session, options: Options) -> Iterator[Shown]:
 
 def _status(
     pairs: list[tuple[str, str]],
-    found: list[Measures | Trouble],
+    found: list[Measures | MeasureError],
     options: Options,
     session: Session,
 ) -> dict[str, str]:

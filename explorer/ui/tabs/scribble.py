@@ -28,7 +28,7 @@ from explorer.ui.scribble_files import (
     strokes_file,
 )
 from explorer.ui.scribble_panels import probabilities, scribble_options, scribbled
-from explorer.ui.status import status_line, trouble
+from explorer.ui.status import error_status, status_line
 from explorer.views.predictions import SHOWN, ProbeParams
 
 TITLE = "Scribble"
@@ -109,7 +109,7 @@ def build(page: Page, session: Session) -> None:
             for panels, text in scribbled(session, options, query):
                 yield gr.skip(), gr.skip(), panels, text
         except Exception as error:
-            yield *skipped[:3], trouble(error, log)
+            yield *skipped[:3], error_status(error, log)
 
     def pick(painted, shown, opaque, _, photo, *values) -> tuple[dict[str, str], Any]:
         try:
@@ -119,7 +119,7 @@ def build(page: Page, session: Session) -> None:
             text = probabilities(session, options, click)
             return {"text": text, "kind": "done"}, (click.row, click.col)
         except Exception as error:
-            return trouble(error, log), gr.skip()
+            return error_status(error, log), gr.skip()
 
     def keep(make: Callable[[Painted, Options, str], tuple[bytes, str, str]]):
         def listener(painted, shown, opaque, method, photo, *values) -> tuple[Any, dict]:
@@ -128,7 +128,7 @@ def build(page: Page, session: Session) -> None:
                 data, name, text = make(found, options, method)
                 return download_value(data, name), {"text": f"{name}: {text}", "kind": "done"}
             except Exception as error:
-                return gr.skip(), trouble(error, log)
+                return gr.skip(), error_status(error, log)
 
         return listener
 
@@ -149,7 +149,7 @@ def build(page: Page, session: Session) -> None:
             strokes, text = open_strokes_file(path, found)
             return canvas_value(found, strokes, text), {"text": text, "kind": "work"}
         except Exception as error:
-            return gr.skip(), trouble(error, log)
+            return gr.skip(), error_status(error, log)
 
     changed = [tab.select, canvas.input, show.input, opacity.release, page.photo.change]
     changed += page.changes("backbones", "upsamplers", "input_size", "output_size")

@@ -12,7 +12,7 @@ from explorer.imaging.color import seen_oklab
 TOO_CLOSE = 0.06  # OKLab distance under which two chips are hard to tell apart
 
 
-def confusable(
+def indistinguishable_pairs(
     legend: Sequence[tuple[str, tuple[int, int, int]]], closest: float = TOO_CLOSE
 ) -> list[tuple[str, str, str]]:
     """Return (name, other name, vision) for colours that look alike to some readers.

@@ -1,7 +1,7 @@
 """``python -m explorer COMMAND``: every module of ``explorer.commands`` is a command.
 
-Exit statuses are listed in `explorer.cli.exit_status`. A command's module, and the libraries it needs,
-are imported when it is asked for.
+Exit statuses are listed in `explorer.cli.exit_status`. A command's module, and the libraries it
+needs, are imported when it is asked for.
 """
 
 from __future__ import annotations

@@ -104,8 +104,8 @@ def check_checkpoints(
         method, pair, backbone = key.partition(":")
         if pair and backbone not in backbones:
             raise ExplorerError(
-                f"a checkpoint is chosen for {quoted(backbone)}, which is not shown; choose one of: "
-                f"{join_names(backbones)}"
+                f"a checkpoint is chosen for {quoted(backbone)}, which is not shown; choose one "
+                f"of: {join_names(backbones)}"
             )
         if method not in UPSAMPLERS and method not in used:
             raise unknown_name("upsampler", method, UPSAMPLERS)

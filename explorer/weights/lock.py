@@ -2,8 +2,8 @@
 
 ``explorer_weights.lock.json`` holds ``pinned`` and ``seen``, both keyed by where a file lies
 (`Checkpoint.key`). A pin made with ``weights lock`` is enforced from then on; ``seen`` only notes
-what was loaded unverified. A digest that `explorer.weights.published` lists is enforced without a pin,
-and a pin that contradicts it makes that row unusable, no other. The pins of ``checkpoints/``
+what was loaded unverified. A digest that `explorer.weights.published` lists is enforced without a
+pin, and a pin that contradicts it makes that row unusable, no other. The pins of ``checkpoints/``
 (shipped with a project or Space) win over those of the cache folder. EXPLORER_WEIGHTS_LOCK names
 another file instead of both.
 """

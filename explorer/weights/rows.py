@@ -39,8 +39,8 @@ class Checkpoint:
     has ``path``. ``sha256`` and ``size`` (bytes) are None until somebody measured them. ``options``
     are the constructor's arguments. ``statistics`` says which mean and std the guidance image is
     normalised with: "imagenet", "backbone" (the backbone's own) or "own" (``mean``, ``std``).
-    ``transform`` names how the file is read (`explorer.weights.state_dicts`). ``trained_on`` lists the
-    backbones seen in training. ``built`` is False for a method this program doesn't implement yet;
+    ``transform`` names how the file is read (`explorer.weights.state_dicts`). ``trained_on`` lists
+    the backbones seen in training. ``built`` is False for a method this program doesn't implement yet;
     see `mark_built`.
     """
 

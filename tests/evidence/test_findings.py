@@ -27,7 +27,8 @@ from explorer.evidence import (
     published_passages,
     report_passages,
 )
-from explorer.evidence.blocks import Code, Details, Heading, Paragraph, Table, plain
+from explorer.evidence.blocks import Code, Details, Heading, Paragraph, plain
+from explorer.evidence.blocks import Table as TableBlock
 from explorer.evidence.claims import claims
 from explorer.evidence.collect import NOT_YET
 from explorer.evidence.published import PUBLISHED, SEGMENTATION, across_papers, like_for_like
@@ -99,7 +100,7 @@ def text_of(passages):
 def cells_of(passages):
     """Every cell of every table, those in folds included."""
     for part in passages:
-        if isinstance(part, Table):
+        if isinstance(part, TableBlock):
             yield from (cell for line in (part.head, *part.rows) for cell in line)
         elif isinstance(part, Details):
             yield from cells_of(part.passages)
@@ -115,7 +116,7 @@ def test_no_cell_is_a_wall():
 
 def test_a_fold_under_the_table_for_every_claim_and_case():
     for page in (claims_passages(known()), guide_passages(known())):
-        table = next(p for p in page if isinstance(p, Table))
+        table = next(p for p in page if isinstance(p, TableBlock))
         assert [p.title for p in page if isinstance(p, Details)] == [row[0] for row in table.rows]
         assert all(p.passages for p in page if isinstance(p, Details))
 
@@ -198,7 +199,7 @@ def test_reports_become_tables_evidence_and_verdicts(tmp_path):
     found = known(results=tmp_path)
     assert not found.faults and [report.name for report in found.reports] == ["run"]
     passages = report_passages(found)
-    glance = next(p for p in passages if isinstance(p, Table))
+    glance = next(p for p in passages if isinstance(p, TableBlock))
     assert glance.head[:2] == ("", "mIoU ↑\nLite9")
     assert [cells[:2] for cells in glance.rows] == [
         ("Bilinear", "30.0"),
@@ -207,7 +208,7 @@ def test_reports_become_tables_evidence_and_verdicts(tmp_path):
     ]
     whole = next(p for p in passages if isinstance(p, Details))
     assert whole.title == "Segmentation on rooms, Lite9 (run)"
-    grid = next(p for p in whole.passages if isinstance(p, Table))
+    grid = next(p for p in whole.passages if isinstance(p, TableBlock))
     expected = [
         [written_text(line.cells[column.key], column) for column in COLUMNS] for line in table.rows
     ]
@@ -235,7 +236,7 @@ def test_untrained_rows_are_no_evidence(tmp_path):
     assert all(claim.here is None for claim in claims(found) if "production" in claim.text)
     assert "Here JAFAR takes" not in text_of(claims_passages(found))
     whole = next(p for p in report_passages(found) if isinstance(p, Details))
-    assert next(p for p in whole.passages if isinstance(p, Table)).quiet == {1}
+    assert next(p for p in whole.passages if isinstance(p, TableBlock)).quiet == {1}
 
 
 def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
@@ -246,7 +247,7 @@ def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
     (tmp_path / "b.json").write_text(json.dumps(other | {"data": facts["data"] | {"test": 3}}))
     found = Known(reports=known(results=tmp_path).reports)
     passages = report_passages(found)
-    grids = [p for p in passages if isinstance(p, Table)]
+    grids = [p for p in passages if isinstance(p, TableBlock)]
     assert len(grids) == 1
     assert grids[0].head[1:3] == ("mIoU ↑\nLite9", "mIoU ↑\nLite10")
     assert [cells[:3] for cells in grids[0].rows] == [
@@ -299,7 +300,7 @@ def test_both_methods_have_one_position_encoding():
 
 
 def test_passages_are_the_same_on_paper_and_on_screen():
-    grid = Table(("a", "b"), (("x|y", "1\n2"),), numbers=True, quiet=frozenset({0}))
+    grid = TableBlock(("a", "b"), (("x|y", "1\n2"),), numbers=True, quiet=frozenset({0}))
     parts = [Heading("H", 3), Paragraph("one", warning=True), Code("cmd"), Details("more", (grid,))]
     text = text_of(parts)
     assert "### H" in text and "> one" in text and "```bash\ncmd\n```" in text
@@ -321,7 +322,7 @@ def test_the_claim_on_training_is_filled_by_what_the_bench_wrote(tmp_path, capsy
     assert not found.faults and [row["guidance"] for row in found.training["rows"]] == [32, 48]
     claim = next(c for c in claims(found) if "trains with less memory" in c.text)
     first = found.training["rows"][0]["jafar"]["seconds"]
-    table = next(p for p in claim.here if isinstance(p, Table))
+    table = next(p for p in claim.here if isinstance(p, TableBlock))
     assert [line[0] for line in table.rows] == ["32 px", "48 px"]
     assert dict(zip(table.head, table.rows[0], strict=True))["JAFAR, s"] == f"{first:.2f}"
     assert re.search(r"Here AnyUp takes [\d.]+ to [\d.]+ times", claim.verdict)
@@ -390,7 +391,7 @@ def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, mon
     assert rows["none"]["gain_x2"] == pytest.approx(open_wide[2] - bilinear[2], abs=1e-5)
 
     claim = next(c for c in claims(found) if "far, irrelevant" in c.text)
-    table = next(p for p in claim.here if isinstance(p, Table))
+    table = next(p for p in claim.here if isinstance(p, TableBlock))
     cells = {line[0]: line[1:] for line in table.rows}
     assert cells["without"][0] == f"{rows['none']['gain_x2']:+.4f}"
     assert cells["with its window"][2] == f"{rows['its own']['labels']:.1%}"

@@ -21,13 +21,13 @@ from explorer.core import ExplorerError, FeatureMap, UnknownNameError  # noqa: E
 from explorer.imaging import open_photo  # noqa: E402
 from explorer.resources import memory  # noqa: E402
 from explorer.resources.cache import Cache  # noqa: E402
-from explorer.resources.request_context import RequestContext, TooSlowError, check_time, use  # noqa: E402
-from explorer.server import (
-    cleanup,  # noqa: E402
-    json_log,  # noqa: E402
-    serving,  # noqa: E402
-    zero_gpu,  # noqa: E402
+from explorer.resources.request_context import (  # noqa: E402
+    RequestContext,
+    TooSlowError,
+    check_time,
+    use,
 )
+from explorer.server import cleanup, json_log, serving, zero_gpu  # noqa: E402
 from explorer.server.arguments import check_arguments  # noqa: E402
 from explorer.server.gateway import Gateway  # noqa: E402
 from explorer.server.guard import guarded, typed  # noqa: E402

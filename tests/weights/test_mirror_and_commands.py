@@ -17,7 +17,7 @@ from test_cards_and_rows import ship
 from test_cards_and_rows import weights_command as run
 
 from explorer import weights
-from explorer.commands import weights
+from explorer.commands import weights as command
 from explorer.core import WeightsError
 from explorer.weights import fetch, lock
 from explorer.weights.publish import plan, publish
@@ -183,7 +183,7 @@ def test_in_a_process_of_its_own_with_the_hubs_own_variables(server, places, sta
 
 def test_progress_line_shows_percent_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with weights.downloading("file") as report:
+    with command.downloading("file") as report:
         time.sleep(0.11)
         report(512_000, 1_024_000)
         time.sleep(0.11)

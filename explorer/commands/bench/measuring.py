@@ -55,7 +55,8 @@ def circumstances(device: torch.device) -> dict[str, Any]:
 def measured() -> Iterator[Cost]:
     """Measure the body; its peak memory is the kernel's own high-water mark, reset before."""
     cost = Cost()
-    process_memory.restart_peak()  # where it cannot, the peak is the process's: too high, never too low
+    # Where it cannot restart, the peak is the process's: too high, never too low.
+    process_memory.restart_peak()
     before = process_memory.resident_bytes()
     wall, cpu = time.perf_counter(), time.process_time()
     yield cost

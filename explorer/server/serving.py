@@ -25,9 +25,9 @@ from explorer.server.cleanup import keep_sweeping
 from explorer.server.gateway import MIB, Gateway
 from explorer.server.guard import WORK, protect
 from explorer.server.launch_options import Serving
+from explorer.server.memory_limit import MemoryLimit
 from explorer.session import Session
 from explorer.ui.choices import example_photos
-from explorer.ui.memory_limit import MemoryLimit
 from explorer.ui.settings import Settings
 
 FOLDER_MODE = 0o700

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from explorer.trouble import sentence
+from explorer.resources.user_message import user_message
 
 SCRIPT = Path(__file__).parent / "static" / "status.js"
 STARTING = {"text": "Starting…", "kind": "work"}
@@ -28,4 +28,4 @@ def status_line(elem_id: str, value: dict[str, str] = STARTING) -> gr.HTML:
 
 def error_status(error: Exception, log: logging.Logger) -> dict[str, str]:
     """Return the line for an error: the sentence of ours, or that it is in the log."""
-    return {"text": sentence(error, log), "kind": "error"}
+    return {"text": user_message(error, log), "kind": "error"}

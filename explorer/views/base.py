@@ -11,8 +11,8 @@ import numpy as np
 
 from explorer.core import ExplorerError, Panel, Registry
 from explorer.core.messages import join_names, quoted, suggestion
+from explorer.resources.user_message import user_message
 from explorer.session import Options, Session
-from explorer.trouble import sentence
 from explorer.upsamplers import UPSAMPLERS
 from explorer.views.params import Option, Params, declared
 
@@ -123,7 +123,7 @@ def error_panel(
     ``fields`` are further ones of the panel: role, backbone, method ...
     """
     blank = np.full((*size, 3), 128, dtype=np.uint8)
-    return Panel(row, column, blank, error=sentence(error, log), **fields)
+    return Panel(row, column, blank, error=user_message(error, log), **fields)
 
 
 def photo_panel(session: Session, options: Options, row: str, backbone: str = "") -> Panel:

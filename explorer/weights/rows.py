@@ -40,7 +40,7 @@ class Checkpoint:
     are the constructor's arguments. ``statistics`` says which mean and std the guidance image is
     normalised with: "imagenet", "backbone" (the backbone's own) or "own" (``mean``, ``std``).
     ``transform`` names how the file is read (`explorer.weights.state_dicts`). ``trained_on`` lists
-    the backbones seen in training. ``built`` is False for a method this program doesn't implement yet;
+    the backbones seen in training. ``built`` is False for a method that is not implemented yet;
     see `mark_built`.
     """
 

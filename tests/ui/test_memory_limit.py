@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("gradio")
 
+from explorer.server import memory_limit  # noqa: E402
 from explorer.server.guard import guarded  # noqa: E402
-from explorer.ui import memory_limit  # noqa: E402
 
 MIB = 2**20
 

@@ -17,10 +17,10 @@ gr = pytest.importorskip("gradio")
 from explorer.access_policy import AccessPolicy  # noqa: E402
 from explorer.core import ExplorerError  # noqa: E402
 from explorer.imaging import open_photo  # noqa: E402
+from explorer.resources.user_message import TROUBLE  # noqa: E402
 from explorer.server.arguments import check_arguments  # noqa: E402
 from explorer.server.guard import typed  # noqa: E402
 from explorer.session import Session  # noqa: E402
-from explorer.trouble import TROUBLE  # noqa: E402
 from explorer.ui import api, figure_api, scribble_api  # noqa: E402
 from explorer.ui.settings import LINK_VERSION, Settings, page_options  # noqa: E402
 

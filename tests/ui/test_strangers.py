@@ -16,10 +16,10 @@ gr = pytest.importorskip("gradio")
 from starlette.middleware import Middleware  # noqa: E402
 
 from explorer.access_policy import AccessPolicy  # noqa: E402
+from explorer.resources.user_message import TROUBLE  # noqa: E402
 from explorer.server.gateway import Gateway  # noqa: E402
 from explorer.server.guard import protect  # noqa: E402
 from explorer.session import Session  # noqa: E402
-from explorer.trouble import TROUBLE  # noqa: E402
 from explorer.ui import layout  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.ui.page import AUTOMATIC  # noqa: E402

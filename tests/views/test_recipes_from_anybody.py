@@ -16,8 +16,8 @@ from explorer.figure import FigureStyle, Inset, read_figure, render
 from explorer.figure.recipe import to_json
 from explorer.probes import Stroke
 from explorer.reproduce import Shown, figure_panels, figure_recipe, open_figure, restore
+from explorer.resources.user_message import TROUBLE
 from explorer.session import Options
-from explorer.trouble import TROUBLE
 
 PHOTO = squares(0, "squares.png")
 SESSION = TinySession()

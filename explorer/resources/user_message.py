@@ -16,7 +16,7 @@ FULL = (
 CROWDED = "The server ran out of memory; choose smaller sizes or fewer methods."
 
 
-def sentence(error: Exception, log: logging.Logger) -> str:
+def user_message(error: Exception, log: logging.Logger) -> str:
     """Return an error as one sentence without paths or code; one that is not ours is logged."""
     if isinstance(error, ExplorerError) and not isinstance(error, OutputError):
         return str(error)

@@ -20,7 +20,7 @@ from documents import (
 from PIL import Image
 
 from explorer.__main__ import build_parser, main
-from explorer.evidence import glance_passages, known
+from explorer.evidence import glance_blocks, known
 from explorer.figure import read_recipe
 from explorer.training.recipe import PUBLISHED
 
@@ -86,9 +86,9 @@ def as_reported(column, method):
     lite, name = (lite, rest) if lite.startswith("Lite") else ("Lite0", column)
     task, _, probe = MEASURED[name].partition(", ")
     heading = f"{task}, {PROBED[probe]}" if probe else task
-    passages = glance_passages(known())
-    at = next(n for n, p in enumerate(passages) if getattr(p, "text", "").lower() == heading)
-    grid = passages[at + 1]
+    blocks = glance_blocks(known())
+    at = next(n for n, p in enumerate(blocks) if getattr(p, "text", "").lower() == heading)
+    grid = blocks[at + 1]
     row = next(row for row in grid.rows if row[0] == method)
     cells = [cell for head, cell in zip(grid.head, row, strict=True) if lite in head]
     return " / ".join(cells[:1] if task.startswith("normals") else cells).replace("+0.0)", "0.0)")

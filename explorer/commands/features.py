@@ -272,7 +272,7 @@ def pieces(
     weight, bias = (None, None) if projection is None else (projection.weight, projection.bias)
     at_once = max(1, PIECE_BYTES // (4 * height * width))
     count = resampler.values.shape[1] if weight is None else len(weight)
-    by_rows = resampler.slow or not isinstance(resampler, LinearResampler)
+    by_rows = resampler.projection_costs_all_channels or not isinstance(resampler, LinearResampler)
     if by_rows and (weight is None or count > at_once):
         for start, stop in row_bands(resampler):
             block = resampler.features((start, stop))[0]

@@ -48,41 +48,41 @@ class Table:
 
 @dataclass(frozen=True)
 class Details:
-    """Passages behind a title that opens them."""
+    """Blocks behind a title that opens them."""
 
     title: str
-    passages: tuple[Passage, ...]
+    blocks: tuple[Block, ...]
 
 
-Passage = Heading | Paragraph | Code | Table | Details
+Block = Heading | Paragraph | Code | Table | Details
 
 
-def markdown(title: str, passages: list[Passage]) -> str:
-    """Return the passages as a Markdown document."""
+def markdown(title: str, blocks: list[Block]) -> str:
+    """Return the blocks as a Markdown document."""
     lines = [f"# {title}", ""]
-    for passage in passages:
-        lines += [*_lines(passage), ""]
+    for block in blocks:
+        lines += [*_lines(block), ""]
     return "\n".join(lines)
 
 
-def plain(passages: list[Passage]) -> list[dict[str, Any]]:
-    """Return the passages as JSON-able values for the browser."""
-    return [_plain(passage) for passage in passages]
+def plain(blocks: list[Block]) -> list[dict[str, Any]]:
+    """Return the blocks as JSON-able values for the browser."""
+    return [_plain(block) for block in blocks]
 
 
-def _lines(passage: Passage) -> list[str]:
-    if isinstance(passage, Heading):
-        return ["#" * passage.level + " " + passage.text]
-    if isinstance(passage, Paragraph):
-        text = passage.text.replace("\n", "\n\n")
-        return [f"> {line}" if passage.warning else line for line in text.split("\n")]
-    if isinstance(passage, Code):
-        return ["```bash", passage.text, "```"]
-    if isinstance(passage, Details):
-        inner = [line for part in passage.passages for line in (*_lines(part), "")]
-        return [f"<details><summary>{passage.title}</summary>", "", *inner, "</details>"]
-    rule = "|---" + ("|--:" if passage.numbers else "|---") * (len(passage.head) - 1) + "|"
-    return [_row(passage.head), rule, *(_row(row) for row in passage.rows)]
+def _lines(block: Block) -> list[str]:
+    if isinstance(block, Heading):
+        return ["#" * block.level + " " + block.text]
+    if isinstance(block, Paragraph):
+        text = block.text.replace("\n", "\n\n")
+        return [f"> {line}" if block.warning else line for line in text.split("\n")]
+    if isinstance(block, Code):
+        return ["```bash", block.text, "```"]
+    if isinstance(block, Details):
+        inner = [line for part in block.blocks for line in (*_lines(part), "")]
+        return [f"<details><summary>{block.title}</summary>", "", *inner, "</details>"]
+    rule = "|---" + ("|--:" if block.numbers else "|---") * (len(block.head) - 1) + "|"
+    return [_row(block.head), rule, *(_row(row) for row in block.rows)]
 
 
 def _row(cells: tuple[str, ...]) -> str:
@@ -90,20 +90,20 @@ def _row(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(shown) + " |"
 
 
-def _plain(passage: Passage) -> dict[str, Any]:
-    if isinstance(passage, Heading):
-        return {"kind": "heading", "text": passage.text, "level": passage.level}
-    if isinstance(passage, Paragraph):
-        return {"kind": "words", "text": passage.text, "warning": passage.warning}
-    if isinstance(passage, Code):
-        return {"kind": "code", "text": passage.text}
-    if isinstance(passage, Details):
-        return {"kind": "fold", "title": passage.title, "passages": plain(list(passage.passages))}
+def _plain(block: Block) -> dict[str, Any]:
+    if isinstance(block, Heading):
+        return {"kind": "heading", "text": block.text, "level": block.level}
+    if isinstance(block, Paragraph):
+        return {"kind": "words", "text": block.text, "warning": block.warning}
+    if isinstance(block, Code):
+        return {"kind": "code", "text": block.text}
+    if isinstance(block, Details):
+        return {"kind": "fold", "title": block.title, "blocks": plain(list(block.blocks))}
     return {
         "kind": "grid",
-        "head": list(passage.head),
-        "rows": [list(row) for row in passage.rows],
-        "numbers": passage.numbers,
-        "widths": list(passage.widths),
-        "quiet": sorted(passage.quiet),
+        "head": list(block.head),
+        "rows": [list(row) for row in block.rows],
+        "numbers": block.numbers,
+        "widths": list(block.widths),
+        "quiet": sorted(block.quiet),
     }

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from explorer.evidence.benches import BILINEAR, NO_WINDOW, OWN_WINDOW
-from explorer.evidence.blocks import Details, Heading, Paragraph, Passage, Table
+from explorer.evidence.blocks import Block, Details, Heading, Paragraph, Table
 from explorer.evidence.collect import (
     FACTORS,
     NOT_YET,
-    Known,
-    comparison_passages,
-    reconstruction_passages,
+    Evidence,
+    comparison_blocks,
+    reconstruction_blocks,
     seconds,
     title_of,
 )
@@ -46,11 +46,11 @@ class Claim:
 
     text: str
     verdict: str
-    published: Sequence[Passage]
-    here: Sequence[Passage] | None
+    published: Sequence[Block]
+    here: Sequence[Block] | None
 
 
-def claims(found: Known) -> list[Claim]:
+def claims(found: Evidence) -> list[Claim]:
     """Return every claim with its evidence."""
     return [
         _popular(),
@@ -64,7 +64,7 @@ def claims(found: Known) -> list[Claim]:
     ]
 
 
-def claims_passages(found: Known) -> list[Passage]:
+def claims_blocks(found: Evidence) -> list[Block]:
     """Return the table claim / verdict, and the evidence of each claim behind its own title."""
     made = claims(found)
     rows = tuple((claim.text, claim.verdict) for claim in made)
@@ -102,7 +102,7 @@ def _popular() -> Claim:
     )
 
 
-def _window(found: Known) -> Claim:
+def _window(found: Evidence) -> Claim:
     here, verdict = None, NOT_YET
     if found.window is not None:
         rows = {row["window"]: row for row in found.window["rows"]}
@@ -160,7 +160,7 @@ def _fusion() -> Claim:
     )
 
 
-def _training(found: Known) -> Claim:
+def _training(found: Evidence) -> Claim:
     heads = [score.head for score in TRAINING_MEMORY.scores]
     less = [h for h in heads if TRAINING_MEMORY.best(h) == "anyup"]
     more = [h for h in heads if h not in less]
@@ -193,7 +193,7 @@ def _step_texts(cost: Mapping[str, Any]) -> tuple[str, str]:
     return f"{cost['seconds']:.2f}", size
 
 
-def _speed(found: Known) -> Claim:
+def _speed(found: Evidence) -> Claim:
     anyup, jafar = seconds(found, "anyup"), seconds(found, "jafar")
     both = [name for name in anyup if name in jafar]
     here, verdict = None, NOT_YET + " The table of your photo times both on this machine."
@@ -223,7 +223,7 @@ def _speed(found: Known) -> Claim:
     )
 
 
-def _storage(found: Known) -> Claim:
+def _storage(found: Evidence) -> Claim:
     universal = [c for c in found.cards if c["method"] == "anyup" and c["backbone"] == "any"]
     single = [c for c in found.cards if c["method"] == "jafar" and c["backbone"] != "any"]
     here, verdict = None, NOT_YET
@@ -250,14 +250,14 @@ def _storage(found: Known) -> Claim:
     )
 
 
-def _choice(found: Known) -> Claim:
+def _choice(found: Evidence) -> Claim:
     shared = [name for name in found.backbones("jafar") if name in found.backbones("anyup")]
     alone = [name for name in found.backbones("anyup") if name not in shared]
     pairs = [(method, name) for name in shared for method in ("jafar", "anyup")]
     pairs += [("anyup", name) for name in alone]
     here = [
-        *reconstruction_passages(found, pairs),
-        *comparison_passages(found, ("jafar", "anyup")),
+        *reconstruction_blocks(found, pairs),
+        *comparison_blocks(found, ("jafar", "anyup")),
     ]
     if shared:
         here.append(Paragraph("The two trainings differ in steps and photos: see their cards."))
@@ -275,7 +275,7 @@ def _choice(found: Known) -> Claim:
     )
 
 
-def _evidence(claim: Claim) -> tuple[Passage, ...]:
+def _evidence(claim: Claim) -> tuple[Block, ...]:
     here = [Paragraph(NOT_YET)] if claim.here is None else claim.here
     return (*claim.published, *here)
 

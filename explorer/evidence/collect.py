@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.evidence.benches import training_costs, window_effects
-from explorer.evidence.blocks import Paragraph, Passage, Table
+from explorer.evidence.blocks import Block, Paragraph, Table
 from explorer.evidence.results import (
     Report,
     arrow,
@@ -35,7 +35,7 @@ REPORTS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class Evidence:
     """Cards of the upsamplers trained here, the reports, what ``bench training`` and ``bench
     window`` wrote; ``faults``: what could not be read.
     """
@@ -65,7 +65,7 @@ class Known:
         return list(dict.fromkeys(name for card in mine for name in card["scores"]))
 
 
-def known(checkpoints: Path | None = None, results: Path | None = None) -> Known:
+def known(checkpoints: Path | None = None, results: Path | None = None) -> Evidence:
     """Read the cards and reports that are shipped, or those of other folders."""
     cards = []
     for path in sorted((checkpoints or checkpoints_folder()).glob("*.json")):
@@ -78,7 +78,7 @@ def known(checkpoints: Path | None = None, results: Path | None = None) -> Known
     reports, faults = shipped_reports(results)
     training, fault = training_costs(results)
     window, further = window_effects(results)
-    return Known(tuple(cards), tuple(reports), (*faults, *fault, *further), training, window)
+    return Evidence(tuple(cards), tuple(reports), (*faults, *fault, *further), training, window)
 
 
 def title_of(method: str) -> str:
@@ -88,7 +88,7 @@ def title_of(method: str) -> str:
     return title + comma + rest
 
 
-def reconstruction_passages(found: Known, pairs: Iterable[tuple[str, str]]) -> list[Passage]:
+def reconstruction_blocks(found: Evidence, pairs: Iterable[tuple[str, str]]) -> list[Block]:
     """Return how weights reconstruct features, a row per (method, backbone) that has a card."""
     rows = []
     for method, backbone in pairs:
@@ -100,15 +100,15 @@ def reconstruction_passages(found: Known, pairs: Iterable[tuple[str, str]]) -> l
         unseen = "" if backbone in _seen(card) else ", a backbone it never saw"
         name = f"{title_of(method)} (`{card['name']}`)"
         rows.append(gains_row(name, backbone + unseen, gains, scores["photos"]))
-    return gains_passages(rows)
+    return gains_blocks(rows)
 
 
 def gains_row(name: str, backbone: str, gains: Sequence[float], photos: int) -> tuple[str, ...]:
-    """Return a row of ``gains_passages``."""
+    """Return a row of ``gains_blocks``."""
     return (f"{name} on {backbone}", *(f"{gain:+.4f}" for gain in gains), str(photos))
 
 
-def gains_passages(rows: Sequence[tuple[str, ...]]) -> list[Passage]:
+def gains_blocks(rows: Sequence[tuple[str, ...]]) -> list[Block]:
     """Return a sentence and a table of gains in reconstruction, nothing without rows."""
     if not rows:
         return []
@@ -116,7 +116,7 @@ def gains_passages(rows: Sequence[tuple[str, ...]]) -> list[Passage]:
     return [Paragraph(GAINS), Table(head, tuple(rows), numbers=True)]
 
 
-def comparison_passages(found: Known, methods: tuple[str, ...]) -> list[Passage]:
+def comparison_blocks(found: Evidence, methods: tuple[str, ...]) -> list[Block]:
     """Return the main measures of every report table that has a row of each of ``methods``."""
     lines: list[tuple[str, str, dict[str, str]]] = []
     for report, table in _tables(found):
@@ -137,7 +137,7 @@ def comparison_passages(found: Known, methods: tuple[str, ...]) -> list[Passage]
     return [Paragraph(REPORTS), Table(("", "photos", *titles), rows, widths=widths)]
 
 
-def leader_passages(found: Known) -> list[Passage]:
+def leader_blocks(found: Evidence) -> list[Block]:
     """Return the first two rows of each report table by its first main column, controls included;
     the photo's own pixels do not count.
     """
@@ -161,7 +161,7 @@ def leader_passages(found: Known) -> list[Passage]:
     return [Paragraph(REPORTS), Table(head, tuple(lines), widths=(38, 6, 8, 24, 24))]
 
 
-def seconds(found: Known, method: str) -> dict[str, float]:
+def seconds(found: Evidence, method: str) -> dict[str, float]:
     """Return the seconds per photo of a method by report, upsampling and reading together."""
     times = {}
     for report, table in _tables(found):
@@ -171,7 +171,7 @@ def seconds(found: Known, method: str) -> dict[str, float]:
     return times
 
 
-def _tables(found: Known) -> Iterator[tuple[Report, Mapping[str, Any]]]:
+def _tables(found: Evidence) -> Iterator[tuple[Report, Mapping[str, Any]]]:
     """Yield the tables of the backbone most photos were tested with: others have their say in the
     tables at a glance.
     """

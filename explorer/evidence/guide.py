@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from explorer.evidence.blocks import Details, Heading, Paragraph, Passage, Table
+from explorer.evidence.blocks import Block, Details, Heading, Paragraph, Table
 from explorer.evidence.collect import (
     FACTORS,
     NOT_YET,
-    Known,
-    comparison_passages,
-    gains_passages,
+    Evidence,
+    comparison_blocks,
+    gains_blocks,
     gains_row,
-    leader_passages,
-    reconstruction_passages,
+    leader_blocks,
+    reconstruction_blocks,
     title_of,
 )
 from explorer.evidence.published import (
@@ -41,15 +41,15 @@ class Case:
     text: str
     take: str
     because: str
-    here: Sequence[Passage]
+    here: Sequence[Block]
 
 
-def cases(found: Known) -> list[Case]:
+def cases(found: Evidence) -> list[Case]:
     """Return every case with its advice."""
     return [_one(found), _many(found), _memory(), _quality(found), _training_free(found)]
 
 
-def guide_passages(found: Known) -> list[Passage]:
+def guide_blocks(found: Evidence) -> list[Block]:
     """Return the guide as a table, and what was measured here for each case behind its title."""
     made = cases(found)
     rows = tuple((case.text, case.take, case.because) for case in made)
@@ -62,7 +62,7 @@ def guide_passages(found: Known) -> list[Passage]:
     ]
 
 
-def _one(found: Known) -> Case:
+def _one(found: Evidence) -> Case:
     pairs = [(m, backbone) for backbone in found.backbones("jafar") for m in ("jafar", "anyup")]
     return Case(
         "One backbone in production",
@@ -71,18 +71,18 @@ def _one(found: Known) -> Case:
         f"AnyUp minus JAFAR in mIoU: {margins_text(like_for_like())} ({linked(ANYUP)}): too close "
         "to decide by.",
         [
-            *reconstruction_passages(found, pairs),
-            *comparison_passages(found, ("jafar", "anyup")),
+            *reconstruction_blocks(found, pairs),
+            *comparison_blocks(found, ("jafar", "anyup")),
         ],
     )
 
 
-def _many(found: Known) -> Case:
+def _many(found: Evidence) -> Case:
     return Case(
         "Many backbones, or one without weights of its own",
         "AnyUp: the same file for every backbone and stage.",
         "Its layers take any number of channels; JAFAR and FeatUp are trained per backbone.",
-        reconstruction_passages(found, [("anyup", name) for name in found.backbones("anyup")]),
+        reconstruction_blocks(found, [("anyup", name) for name in found.backbones("anyup")]),
     )
 
 
@@ -109,7 +109,7 @@ def _memory() -> Case:
     )
 
 
-def _quality(found: Known) -> Case:
+def _quality(found: Evidence) -> Case:
     named = {
         "segmentation": SEGMENTATION,
         "normals and depth": GEOMETRY,
@@ -120,11 +120,11 @@ def _quality(found: Known) -> Case:
         "Best quality",
         "AnyUp or JAFAR; for a task of your own, measure: `python -m explorer evaluate`.",
         f"First by column in {linked(ANYUP)}: {'; '.join(parts)}.",
-        leader_passages(found),
+        leader_blocks(found),
     )
 
 
-def _training_free(found: Known) -> Case:
+def _training_free(found: Evidence) -> Case:
     most: dict[str, Mapping[str, float]] = {}  # the scores on most photos, by backbone
     for card in found.cards:
         for backbone, scores in card["scores"].items():
@@ -139,7 +139,7 @@ def _training_free(found: Known) -> Case:
         "Joint bilateral where edges matter, else bilinear. Published AnyUp weights need no "
         "training of yours either.",
         "These papers have no column for joint bilateral upsampling.",
-        [*gains_passages(rows), *comparison_passages(found, ("bilinear", "jbu"))],
+        [*gains_blocks(rows), *comparison_blocks(found, ("bilinear", "jbu"))],
     )
 
 

@@ -1,24 +1,24 @@
-"""Our own reports as passages: what they say at a glance, then each in full."""
+"""Our own reports as blocks: what they say at a glance, then each in full."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from explorer.evidence.blocks import Code, Details, Heading, Paragraph, Passage, Table
-from explorer.evidence.collect import Known
+from explorer.evidence.blocks import Block, Code, Details, Heading, Paragraph, Table
+from explorer.evidence.collect import Evidence
 from explorer.evidence.results import MAKE_ONE, Report, arrow, cell_text, number_text
 
 STEPS = ("prepare", "predict", "all")  # what a report times, in this order
 
 
-def report_passages(found: Known) -> list[Passage]:
+def report_blocks(found: Evidence) -> list[Block]:
     """Return the shipped reports, or how to make one."""
-    passages = glance_passages(found)
+    blocks = glance_blocks(found)
     if not found.reports:
-        return passages
+        return blocks
     return [
-        *passages,
+        *blocks,
         Heading("In full", 3),
         Paragraph(
             "± is the standard deviation over seeds; in brackets the difference to bilinear with "
@@ -28,27 +28,27 @@ def report_passages(found: Known) -> list[Passage]:
     ]
 
 
-def glance_passages(found: Known) -> list[Passage]:
+def glance_blocks(found: Evidence) -> list[Block]:
     """Return the main measures of the shipped reports, or how to make one."""
-    passages: list[Passage] = [Heading("Our tables")]
-    passages += [Paragraph(fault, warning=True) for fault in found.faults]
+    blocks: list[Block] = [Heading("Our tables")]
+    blocks += [Paragraph(fault, warning=True) for fault in found.faults]
     if not found.reports:
         sentence = (
             "There is no report in `docs/results/` yet; this makes one (the photos and labels are "
             "yours to bring):"
         )
-        return [*passages, Paragraph(sentence), Code(MAKE_ONE)]
-    passages.append(
+        return [*blocks, Paragraph(sentence), Code(MAKE_ONE)]
+    blocks.append(
         Paragraph(
             "Every upsampler gets the same frozen features, seeds and schedule. Here are the main "
             "measures: bilinear's value, and by how much the others differ from it; in brackets "
             "where the 95% interval over test photos holds 0. Reports in full: `docs/results/`."
         )
     )
-    return [*passages, *_glance(found.reports)]
+    return [*blocks, *_glance(found.reports)]
 
 
-def _glance(reports: Sequence[Report]) -> Iterator[Passage]:
+def _glance(reports: Sequence[Report]) -> Iterator[Block]:
     """Yield a heading and a grid per kind of table; columns are measures on backbones."""
     kinds: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for report in reports:
@@ -99,12 +99,12 @@ def _difference(cell: Mapping[str, Any] | None, column: Mapping[str, Any]) -> st
 
 def _report(report: Report) -> Details:
     facts = report.facts
-    passages: list[Passage] = [Paragraph(_summary(report))]
+    blocks: list[Block] = [Paragraph(_summary(report))]
     for table in report.tables:
         title = str(table["title"])
-        passages.append(Heading(title[:1].upper() + title[1:], 4))
-        passages.append(_report_grid(table))
-        passages += [Paragraph(str(note)) for note in table.get("notes", [])]
+        blocks.append(Heading(title[:1].upper() + title[1:], 4))
+        blocks.append(_report_grid(table))
+        blocks += [Paragraph(str(note)) for note in table.get("notes", [])]
     weights = Table(
         ("", "origin", "checkpoint", "sha256", "parameters"),
         tuple(
@@ -124,9 +124,9 @@ def _report(report: Report) -> Details:
             made.append(Paragraph(f"{name}: {_facts(facts[name])}"))
     if facts.get("command"):
         made.append(Code(str(facts["command"])))
-    passages.append(Details(f"How it was made, {facts['date']}", (*made, weights)))
+    blocks.append(Details(f"How it was made, {facts['date']}", (*made, weights)))
     title = report.title[:1].upper() + report.title[1:]
-    return Details(f"{title} ({report.name})", tuple(passages))
+    return Details(f"{title} ({report.name})", tuple(blocks))
 
 
 def _summary(report: Report) -> str:

@@ -1,8 +1,8 @@
-"""The published tables as passages."""
+"""The published tables as blocks."""
 
 from __future__ import annotations
 
-from explorer.evidence.blocks import Heading, Paragraph, Passage, Table
+from explorer.evidence.blocks import Block, Heading, Paragraph, Table
 from explorer.evidence.collect import title_of
 from explorer.evidence.published import (
     ANYUP,
@@ -52,15 +52,15 @@ WARNING = (
 )
 
 
-def published_passages() -> list[Passage]:
+def published_blocks() -> list[Block]:
     """Return the papers' tables with their sources and the warning."""
-    passages: list[Passage] = [
+    blocks: list[Block] = [
         Heading("Published"),
         Paragraph(f"From {cited(ANYUP)} and {cited(JAFAR)}. {SETTING}"),
         Paragraph(WARNING, warning=True),
     ]
     for table in PUBLISHED:
         where = table.source.name if table.source else "published, the paper was not noted"
-        passages.append(Heading(f"{table.title} ({where})", 3))
-        passages.append(score_grid(table))
-    return passages
+        blocks.append(Heading(f"{table.title} ({where})", 3))
+        blocks.append(score_grid(table))
+    return blocks

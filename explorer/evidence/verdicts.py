@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from explorer.evidence.benches import NO_WINDOW, OWN_WINDOW
-from explorer.evidence.collect import FACTORS, NOT_YET, Known
+from explorer.evidence.collect import FACTORS, NOT_YET, Evidence
 
 
 def window_verdict(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -34,7 +34,7 @@ def memory_verdict(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"Here AnyUp takes {low:.2f} to {high:.2f} times JAFAR's memory."
 
 
-def reconstruction_verdict(found: Known, shared: Sequence[str]) -> str:
+def reconstruction_verdict(found: Evidence, shared: Sequence[str]) -> str:
     """Say who reconstructs better where both have weights, from the cards' gains."""
     if not shared:
         return NOT_YET

@@ -1,4 +1,4 @@
-"""One photo's measures as a sortable table and a chart; passages of text as a page."""
+"""One photo's measures as a sortable table and a chart; blocks of text as a page."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Field:
     best: bool = False  # whether the largest is marked
 
 
-def passage_page(elem_id: str, value: Sequence[dict[str, Any]] = ()) -> gr.HTML:
-    """Make the component that shows passages (``findings.plain``); its template is constant."""
+def block_page(elem_id: str, value: Sequence[dict[str, Any]] = ()) -> gr.HTML:
+    """Make the component that shows blocks (``findings.plain``); its template is constant."""
     return gr.HTML(
         value=list(value),
         elem_id=elem_id,
         html_template='<div class="ps"></div>',
-        css_template=(STATIC / "passages.css").read_text("utf-8"),
-        js_on_load=(STATIC / "passages.js").read_text("utf-8"),
+        css_template=(STATIC / "blocks.css").read_text("utf-8"),
+        js_on_load=(STATIC / "blocks.js").read_text("utf-8"),
         apply_default_css=False,
     )
 
@@ -140,7 +140,7 @@ FIELDS = (
 def measures_value(
     found: Sequence[Measures | MeasureError], options: Options
 ) -> list[dict[str, Any]]:
-    """Return passages for ``passage_page``: the table with rows still to come, and notes."""
+    """Return blocks for ``block_page``: the table with rows still to come, and notes."""
     several = len(options.backbones) > 1
     head = ["upsampler", *(["backbone"] if several else []), *(field.head for field in FIELDS)]
     first = len(head) - len(FIELDS)

@@ -18,14 +18,14 @@ from explorer.evaluation.report import table_json
 from explorer.evaluation.tables import Cell, Row, Table
 from explorer.evaluation.tasks import Column
 from explorer.evidence import (
-    Known,
-    claims_passages,
+    Evidence,
+    claims_blocks,
     document,
-    guide_passages,
+    guide_blocks,
     known,
     markdown,
-    published_passages,
-    report_passages,
+    published_blocks,
+    report_blocks,
 )
 from explorer.evidence.blocks import Code, Details, Heading, Paragraph, plain
 from explorer.evidence.blocks import Table as TableBlock
@@ -93,32 +93,32 @@ def write_report(folder, name="run", rows=None):
     return table, plain_facts
 
 
-def text_of(passages):
-    return markdown("", list(passages))
+def text_of(blocks):
+    return markdown("", list(blocks))
 
 
-def cells_of(passages):
+def cells_of(blocks):
     """Every cell of every table, those in folds included."""
-    for part in passages:
+    for part in blocks:
         if isinstance(part, TableBlock):
             yield from (cell for line in (part.head, *part.rows) for cell in line)
         elif isinstance(part, Details):
-            yield from cells_of(part.passages)
+            yield from cells_of(part.blocks)
 
 
 def test_no_cell_is_a_wall():
     found = known()
-    pages = (claims_passages(found), guide_passages(found), report_passages(found))
-    cells = [cell for page in (*pages, published_passages()) for cell in cells_of(page)]
+    pages = (claims_blocks(found), guide_blocks(found), report_blocks(found))
+    cells = [cell for page in (*pages, published_blocks()) for cell in cells_of(page)]
     assert len(cells) > 1000
     assert [cell for cell in cells if len(cell) > LONGEST_CELL] == []
 
 
 def test_a_fold_under_the_table_for_every_claim_and_case():
-    for page in (claims_passages(known()), guide_passages(known())):
+    for page in (claims_blocks(known()), guide_blocks(known())):
         table = next(p for p in page if isinstance(p, TableBlock))
         assert [p.title for p in page if isinstance(p, Details)] == [row[0] for row in table.rows]
-        assert all(p.passages for p in page if isinstance(p, Details))
+        assert all(p.blocks for p in page if isinstance(p, Details))
 
 
 def test_docs_say_what_the_generator_makes(monkeypatch):
@@ -148,42 +148,42 @@ def test_margins_like_for_like_and_across_papers():
 
 
 def test_without_measurements_nothing_is_claimed():
-    made = {claim.text: claim for claim in claims(Known())}
+    made = {claim.text: claim for claim in claims(Evidence())}
     silent = [c for text, c in made.items() if "position" not in text and "beats" not in text]
     assert len(made) == 8 and len(silent) == 6
     for claim in silent:
         assert claim.here is None
         assert "not measured here yet" in claim.verdict.lower(), claim.text
-    folds = [p for p in guide_passages(Known()) if isinstance(p, Details)]
+    folds = [p for p in guide_blocks(Evidence()) if isinstance(p, Details)]
     assert folds[2].title == "Little memory" and len(folds) == 5
     for fold in folds:
-        assert len(fold.passages) == 1 and fold.passages[0].text.startswith(NOT_YET)
+        assert len(fold.blocks) == 1 and fold.blocks[0].text.startswith(NOT_YET)
 
 
 def test_numbers_and_verdicts_follow_the_cards():
     anyup, jafar = card("anyup", "any", (0.01, 0.02)), card("jafar", "lite9", (0.03, 0.04), 80)
-    text = text_of(claims_passages(Known((anyup, jafar))))
+    text = text_of(claims_blocks(Evidence((anyup, jafar))))
     assert "| JAFAR (`jafar_here`) on lite9 | +0.0300 | +0.0400 | 80 |" in text
     assert "JAFAR reconstructs lite9 better at both factors" in text
     assert "True from 2 backbones on." in text
     better = card("anyup", "any", (0.05, 0.06), size=6_500_000)
-    text = text_of(claims_passages(Known((better, jafar))))
+    text = text_of(claims_blocks(Evidence((better, jafar))))
     assert "AnyUp reconstructs lite9 better at both factors" in text
     assert "True from 4 backbones on." in text
-    mixed = text_of(claims_passages(Known((card("anyup", "any", (0.02, 0.06)), jafar))))
+    mixed = text_of(claims_blocks(Evidence((card("anyup", "any", (0.02, 0.06)), jafar))))
     assert "JAFAR reconstructs lite9 better at x2 only" in mixed
-    guide = text_of(guide_passages(Known((anyup, jafar))))
+    guide = text_of(guide_blocks(Evidence((anyup, jafar))))
     assert "| Joint bilateral on lite9 | +0.0125 | -0.0100 | 80 |" in guide
     assert guide.count("Joint bilateral on lite9") == 1
     assert "a backbone it never saw" in guide
     seen = anyup | {"trained_on": ["lite9"]}
-    assert "a backbone it never saw" not in text_of(guide_passages(Known((seen,))))
+    assert "a backbone it never saw" not in text_of(guide_blocks(Evidence((seen,))))
 
 
 def test_shipped_cards_are_read():
     found = known()
     assert found.cards and not found.faults
-    texts = text_of([*claims_passages(found), *guide_passages(found)])
+    texts = text_of([*claims_blocks(found), *guide_blocks(found)])
     paths = list((ROOT / "checkpoints").glob("*.json"))
     for path in paths:
         shipped = json.loads(path.read_text())
@@ -198,29 +198,29 @@ def test_reports_become_tables_evidence_and_verdicts(tmp_path):
     table, _ = write_report(tmp_path)
     found = known(results=tmp_path)
     assert not found.faults and [report.name for report in found.reports] == ["run"]
-    passages = report_passages(found)
-    glance = next(p for p in passages if isinstance(p, TableBlock))
+    blocks = report_blocks(found)
+    glance = next(p for p in blocks if isinstance(p, TableBlock))
     assert glance.head[:2] == ("", "mIoU ↑\nLite9")
     assert [cells[:2] for cells in glance.rows] == [
         ("Bilinear", "30.0"),
         ("AnyUp", "+5.0"),
         ("JAFAR", "+2.5"),
     ]
-    whole = next(p for p in passages if isinstance(p, Details))
+    whole = next(p for p in blocks if isinstance(p, Details))
     assert whole.title == "Segmentation on rooms, Lite9 (run)"
-    grid = next(p for p in whole.passages if isinstance(p, TableBlock))
+    grid = next(p for p in whole.blocks if isinstance(p, TableBlock))
     expected = [
         [written_text(line.cells[column.key], column) for column in COLUMNS] for line in table.rows
     ]
     assert [list(cells[1:4]) for cells in grid.rows] == expected  # as the report's own Markdown
     assert grid.rows[1][1] == "35.0 ± 1.2 (+5.0 [+4.0, +6.0])" and grid.rows[0][3] == "-"
     assert grid.head[4:] == ("prepare, s/photo", "predict, s/photo")
-    fold = next(p for p in whole.passages if isinstance(p, Details))
+    fold = next(p for p in whole.blocks if isinstance(p, Details))
     shown = text_of([fold])
     assert "2026-01-02" in fold.title and "torch 9.9" in shown and "1,234,567" in shown
-    summary = next(p.text for p in whole.passages if isinstance(p, Paragraph) and "rooms" in p.text)
+    summary = next(p.text for p in whole.blocks if isinstance(p, Paragraph) and "rooms" in p.text)
     assert "12 test photos" in summary and "3 seeds" in summary
-    text = text_of([*claims_passages(found), *guide_passages(found)])
+    text = text_of([*claims_blocks(found), *guide_blocks(found)])
     where = "`run`: mIoU ↑<br>segmentation, a probe of each method's own | 12"
     own = "AnyUp 35.0 (+5.0 [+4.0, +6.0]) | JAFAR 32.5 (+2.5 [+1.5, +3.5])"
     assert "|  | photos | JAFAR | AnyUp |" in text
@@ -232,11 +232,11 @@ def test_reports_become_tables_evidence_and_verdicts(tmp_path):
 def test_untrained_rows_are_no_evidence(tmp_path):
     rows = [row("bilinear", 0.3), row("anyup@untrained", 0.4, control=True), row("jafar", 0.31)]
     write_report(tmp_path, rows=rows)
-    found = Known(reports=known(results=tmp_path).reports)
+    found = Evidence(reports=known(results=tmp_path).reports)
     assert all(claim.here is None for claim in claims(found) if "production" in claim.text)
-    assert "Here JAFAR takes" not in text_of(claims_passages(found))
-    whole = next(p for p in report_passages(found) if isinstance(p, Details))
-    assert next(p for p in whole.passages if isinstance(p, TableBlock)).quiet == {1}
+    assert "Here JAFAR takes" not in text_of(claims_blocks(found))
+    whole = next(p for p in report_blocks(found) if isinstance(p, Details))
+    assert next(p for p in whole.blocks if isinstance(p, TableBlock)).quiet == {1}
 
 
 def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
@@ -245,9 +245,9 @@ def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
     facts = write_report(tmp_path, "b", [row("bilinear", 0.3), unsure])[1]
     other = facts | {"title": "segmentation on rooms, Lite10", "backbone": {"name": "lite10"}}
     (tmp_path / "b.json").write_text(json.dumps(other | {"data": facts["data"] | {"test": 3}}))
-    found = Known(reports=known(results=tmp_path).reports)
-    passages = report_passages(found)
-    grids = [p for p in passages if isinstance(p, TableBlock)]
+    found = Evidence(reports=known(results=tmp_path).reports)
+    blocks = report_blocks(found)
+    grids = [p for p in blocks if isinstance(p, TableBlock)]
     assert len(grids) == 1
     assert grids[0].head[1:3] == ("mIoU ↑\nLite9", "mIoU ↑\nLite10")
     assert [cells[:3] for cells in grids[0].rows] == [
@@ -255,15 +255,15 @@ def test_at_a_glance_backbones_stand_beside_each_other(tmp_path):
         ("AnyUp", "+5.0", "(+0.5)"),
         ("JAFAR", "+2.5", "-"),
     ]
-    assert len([p for p in passages if isinstance(p, Details)]) == 2
-    text = text_of(claims_passages(found))
+    assert len([p for p in blocks if isinstance(p, Details)]) == 2
+    text = text_of(claims_blocks(found))
     assert "`a`: " in text and "`b`: " not in text  # evidence: the backbone most photos have
 
 
 def test_no_report_says_how_to_make_one(tmp_path):
-    passages = report_passages(Known())
-    assert [type(p) for p in passages] == [Heading, Paragraph, Code]
-    assert passages[-1].text == MAKE_ONE
+    blocks = report_blocks(Evidence())
+    assert [type(p) for p in blocks] == [Heading, Paragraph, Code]
+    assert blocks[-1].text == MAKE_ONE
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_a_broken_report_is_one_sentence(tmp_path, break_it):
     reports, faults = shipped_reports(tmp_path)
     assert [report.name for report in reports] == ["good"]
     assert len(faults) == 1 and "bad.json" in faults[0] and "\n" not in faults[0]
-    assert faults[0] in text_of(report_passages(known(results=tmp_path)))
+    assert faults[0] in text_of(report_blocks(known(results=tmp_path)))
 
 
 def test_equal_differences_are_left_out(tmp_path):
@@ -299,7 +299,7 @@ def test_both_methods_have_one_position_encoding():
     assert made[0].rope.freqs.shape == made[1].rope.freqs.shape
 
 
-def test_passages_are_the_same_on_paper_and_on_screen():
+def test_blocks_are_the_same_on_paper_and_on_screen():
     grid = TableBlock(("a", "b"), (("x|y", "1\n2"),), numbers=True, quiet=frozenset({0}))
     parts = [Heading("H", 3), Paragraph("one", warning=True), Code("cmd"), Details("more", (grid,))]
     text = text_of(parts)
@@ -307,12 +307,12 @@ def test_passages_are_the_same_on_paper_and_on_screen():
     assert "| x\\|y | 1<br>2 |" in text and "|---|--:|" in text
     shown = json.loads(json.dumps(plain(parts)))
     assert [part["kind"] for part in shown] == ["heading", "words", "code", "fold"]
-    assert shown[3]["passages"][0]["rows"] == [["x|y", "1\n2"]]
-    assert shown[3]["passages"][0]["quiet"] == [0]
+    assert shown[3]["blocks"][0]["rows"] == [["x|y", "1\n2"]]
+    assert shown[3]["blocks"][0]["quiet"] == [0]
 
 
 def test_the_claim_on_training_is_filled_by_what_the_bench_wrote(tmp_path, capsys):
-    claim = next(c for c in claims(Known()) if "trains with less memory" in c.text)
+    claim = next(c for c in claims(Evidence()) if "trains with less memory" in c.text)
     assert claim.here is None and "Not measured here yet" in claim.verdict
     (tmp_path / "bench").mkdir()
     file = tmp_path / "bench" / "training.json"

@@ -26,7 +26,7 @@ from browser import SLOWEST
 from PIL import Image
 from safetensors.torch import save
 
-sys.path.append(str(Path(__file__).parents[1] / "hub"))
+sys.path.append(str(Path(__file__).parents[1] / "weights"))
 from fake_hub import FakeHub, Fault  # noqa: E402
 
 from explorer.commands.bench.load import Running  # noqa: E402

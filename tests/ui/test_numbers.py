@@ -13,10 +13,10 @@ from explorer.resources.peak_memory import Peak  # noqa: E402
 from explorer.session import Options  # noqa: E402
 from explorer.ui.choices import example_photos  # noqa: E402
 from explorer.ui.numbers import (  # noqa: E402
+    block_page,
     bytes_text,
     measures_chart,
     measures_value,
-    passage_page,
     seconds_text,
 )
 from explorer.ui.tabs.numbers import measured  # noqa: E402
@@ -74,7 +74,7 @@ def test_the_best_of_a_backbone_is_marked_and_gaps_are_gaps(options):
     assert table["rows"][0][column + 1] == "–" and table["values"][0][column + 1] is None
     assert table["rows"][0][-1] == "–"  # memory that cannot be seen
     assert table["bad"] == [3] and table["rows"][3][-1] == "no weights <b>here</b>"
-    notes = " ".join(part["text"] for part in fold["passages"])
+    notes = " ".join(part["text"] for part in fold["blocks"])
     assert "x4 of Jbu on Lite: too small" in notes and "not measured on this system" in notes
     figure = measures_chart(found, chosen)
     assert {trace.marker.symbol for trace in figure.data} == {"circle", "diamond"}
@@ -134,7 +134,7 @@ def strange(serve):
         Details(evil, (Paragraph(evil),)),
     ]
     with gr.Blocks() as demo:
-        passage_page("strange", plain(parts))
+        block_page("strange", plain(parts))
     return serve(demo), evil
 
 

@@ -52,7 +52,7 @@ def test_a_click_reads_no_features_again(options, monkeypatch):
     for method in ("jafar", "anyup", "jbu", "featup", "bicubic"):
         resampler = session.resampler(options(), "tiny", method).resampler
         monkeypatch.setattr(resampler, "features", fail)
-        if resampler.slow:
+        if resampler.projection_costs_all_channels:
             monkeypatch.setattr(resampler, "apply", fail)
     chosen = options(upsamplers=("jafar", "anyup", "jbu", "featup", "bicubic"), query=(3, 9))
     assert not any(panel.error for panel in view.render(session, chosen))

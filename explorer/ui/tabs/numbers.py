@@ -9,15 +9,15 @@ from typing import Any
 import gradio as gr
 
 from explorer.evidence import (
-    claims_passages,
-    guide_passages,
+    claims_blocks,
+    guide_blocks,
     known,
     plain,
-    published_passages,
-    report_passages,
+    published_blocks,
+    report_blocks,
 )
 from explorer.session import Options, Session
-from explorer.ui.numbers import measures_chart, measures_value, passage_page
+from explorer.ui.numbers import block_page, measures_chart, measures_value
 from explorer.ui.page import Page
 from explorer.ui.status import error_status, status_line
 from explorer.views.base import method_title
@@ -39,18 +39,16 @@ def build(page: Page, session: Session) -> None:
                 with gr.Column(scale=1, min_width=320):
                     status = status_line("numbers-status")
                 again = gr.Button("Measure these settings", size="sm", scale=0, min_width=190)
-            table = passage_page("numbers-table")
+            table = block_page("numbers-table")
             chart = gr.Plot(show_label=False, elem_id="numbers-chart")
-        for name, passages in (
-            ("Our tables", report_passages(found)),
-            ("Published", published_passages()),
-            ("Claims", claims_passages(found)),
-            ("Which method?", guide_passages(found)),
+        for name, blocks in (
+            ("Our tables", report_blocks(found)),
+            ("Published", published_blocks()),
+            ("Claims", claims_blocks(found)),
+            ("Which method?", guide_blocks(found)),
         ):
             with gr.Tab(name, id=f"numbers-{name}"):
-                passage_page(
-                    f"numbers-{name.lower().strip('?').replace(' ', '-')}", plain(passages)
-                )
+                block_page(f"numbers-{name.lower().strip('?').replace(' ', '-')}", plain(blocks))
 
     def run(photo: str | None, *values: Any) -> Iterator[Shown]:
         try:

@@ -88,13 +88,13 @@ function table(grid, place) {
 	return scroll;
 }
 
-function passage(part, places) {
+function block(part, places) {
 	if (part.kind === "heading") return write(make(`h${part.level}`), part.text);
 	if (part.kind === "words") return write(make("p", part.warning ? "ps-warning" : ""), part.text);
 	if (part.kind === "code") return make("pre", "", part.text);
 	if (part.kind === "fold") {
 		const fold = make("details");
-		fold.append(make("summary", "", part.title), ...part.passages.map((one) => passage(one, places)));
+		fold.append(make("summary", "", part.title), ...part.blocks.map((one) => block(one, places)));
 		return fold;
 	}
 	return table(part, places.count++);
@@ -103,7 +103,7 @@ function passage(part, places) {
 function show() {
 	const open = [...root.querySelectorAll("details")].map((fold) => fold.open);
 	const places = { count: 0 };
-	root.replaceChildren(...(props.value ?? []).map((part) => passage(part, places)));
+	root.replaceChildren(...(props.value ?? []).map((part) => block(part, places)));
 	root.querySelectorAll("details").forEach((fold, index) => {
 		fold.open = open[index] ?? false;
 	});

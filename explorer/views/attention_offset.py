@@ -1,4 +1,4 @@
-"""Where everything looks: the mean position that every output pixel reads, and its spread."""
+"""Attention offset: the mean position that every output pixel reads, and its spread."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DIRECTIONS = (("right", 0, 1), ("up", -1, 0), ("left", 0, -1), ("down", 1, 0))
 
 
 @dataclass(frozen=True, eq=False)
-class Reach:
+class AttentionOffset:
     """Per output pixel, in cells: (H', W') float32 mean position minus its own, and the spread.
 
     ``undefined`` is the share of pixels whose variance is negative, which negative weights allow;
@@ -48,7 +48,7 @@ class Reach:
 
 
 @params(frozen=True)
-class ReachParams(SharedScale):
+class AttentionOffsetParams(SharedScale):
     """What is coloured, up to which distance, and through which window."""
 
     what: Annotated[
@@ -73,8 +73,8 @@ class ReachParams(SharedScale):
 
 
 @VIEWS.register("reach")
-class ReachView(SharedScaleView[Reach]):
-    """Where everything looks: each pixel coloured by the position it reads, or by its spread.
+class AttentionOffsetView(SharedScaleView[AttentionOffset]):
+    """Where attention lies: each pixel coloured by the position that it reads, or by the spread.
 
     "mean" colours the step from a pixel to the mean position that it reads: hue is the direction,
     colour the distance, white none. Seams, windows and leaks across edges stand out because nothing
@@ -85,7 +85,7 @@ class ReachView(SharedScaleView[Reach]):
     name = "reach"
     title = "Where everything looks"
     order = 30
-    Params = ReachParams
+    Params = AttentionOffsetParams
     preset = "attention figure"
 
     def opening(self, session: Session, options: Options, label: str) -> Iterator[Panel]:
@@ -94,7 +94,7 @@ class ReachView(SharedScaleView[Reach]):
         if _what(options) != "spread":
             yield self.key(PairContext(session, options, "", label, ""), None)
 
-    def measure(self, place: PairContext) -> Reach:
+    def measure(self, place: PairContext) -> AttentionOffset:
         """Return the place's map, computed once."""
         ratio = self.params(place.options).window_ratio
         resampler = place.linear(ratio)
@@ -103,10 +103,10 @@ class ReachView(SharedScaleView[Reach]):
             place.backbone,
             place.method,
             ("reach", ratio),
-            lambda _: reach(resampler),
+            lambda _: attention_offset(resampler),
         )
 
-    def scale(self, found: list[Reach]) -> tuple[float, float]:
+    def scale(self, found: list[AttentionOffset]) -> tuple[float, float]:
         """Return the offset of the rim's colour and the largest spread, in cells."""
         offsets = [np.percentile(np.hypot(one.down, one.right), ROBUST) for one in found]
         spreads = [np.percentile(one.spread, ROBUST) for one in found]
@@ -132,7 +132,9 @@ class ReachView(SharedScaleView[Reach]):
         caption = f"direction and distance from a pixel; {until}"
         return Panel(place.label, KEY, image, caption, **about)
 
-    def paint(self, place: PairContext, measured: Reach, scale: tuple[float, float]) -> Panel:
+    def paint(
+        self, place: PairContext, measured: AttentionOffset, scale: tuple[float, float]
+    ) -> Panel:
         """Colour the chosen part of the map."""
         what = _what(place.options)
         rim = _rim(place.options, scale)
@@ -172,7 +174,7 @@ class ReachView(SharedScaleView[Reach]):
         )
 
 
-def reach(resampler: LinearResampler, batch: int = 0) -> Reach:
+def attention_offset(resampler: LinearResampler, batch: int = 0) -> AttentionOffset:
     """Return the first two moments of what every output pixel reads, exactly, in one pass.
 
     Rows are divided by their sum, which is one for convex methods.
@@ -198,7 +200,7 @@ def reach(resampler: LinearResampler, batch: int = 0) -> Reach:
         _centres(cells, outputs, rows)
         for cells, outputs in zip(resampler.grid, resampler.output_size, strict=True)
     )
-    return Reach(
+    return AttentionOffset(
         (mean_row - own_row[:, None]).float().cpu().numpy(),
         (mean_col - own_col).float().cpu().numpy(),
         spread.float().cpu().numpy(),
@@ -213,7 +215,7 @@ def _centres(cells: int, outputs: int, like: Tensor) -> Tensor:
     return (index + 0.5) * cells / outputs - cells / 2
 
 
-def _absolute(found: Reach) -> tuple[np.ndarray, np.ndarray]:
+def _absolute(found: AttentionOffset) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean positions, -1 to 1 from edge to edge of the photo."""
     parts = []
     for axis, (step, cells) in enumerate(zip((found.down, found.right), found.grid, strict=True)):
@@ -224,12 +226,12 @@ def _absolute(found: Reach) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _what(options: Options) -> str:
-    return ReachView.params(options).what
+    return AttentionOffsetView.params(options).what
 
 
 def _rim(options: Options, scale: tuple[float, float] | None) -> float | None:
     """Return the distance in cells that gets full colour; None if each method has its own."""
-    setting = ReachView.params(options)
+    setting = AttentionOffsetView.params(options)
     if setting.rim or setting.scale == SHARED:
         return setting.rim or RIM
     return None if scale is None else scale[0]

@@ -7,7 +7,7 @@ from tiny import METHODS
 
 from explorer.upsamplers import UPSAMPLERS, LinearResampler
 from explorer.views import VIEWS, palette
-from explorer.views.reach import RIM, reach
+from explorer.views.attention_offset import RIM, attention_offset
 
 PIXELS = [(0, 0), (60, 72), (0, 40), (33, 0), (30, 36), (59, 3), (17, 55)]
 
@@ -17,7 +17,7 @@ def test_moments_equal_those_of_the_stencil(session, options, name):
     resampler = session.resampler(options(), "tiny", name).resampler
     if not isinstance(resampler, LinearResampler):
         pytest.skip("not one map for all channels")
-    found = reach(resampler)
+    found = attention_offset(resampler)
     rows, cols = np.mgrid[0:10, 0:12] + 0.5
     for row, col in PIXELS:
         weights = resampler.stencil(row, col).double().numpy()
@@ -32,10 +32,10 @@ def test_moments_equal_those_of_the_stencil(session, options, name):
 
 
 def test_nearest_reads_one_cell_and_bicubic_leaves_no_spread(session, options):
-    nearest = reach(session.resampler(options(), "tiny", "nearest").resampler)
+    nearest = attention_offset(session.resampler(options(), "tiny", "nearest").resampler)
     assert nearest.spread.max() < 0.02 and np.abs(nearest.down).max() < 0.6
     assert nearest.undefined == 0
-    bicubic = reach(session.resampler(options(), "tiny", "bicubic").resampler)
+    bicubic = attention_offset(session.resampler(options(), "tiny", "bicubic").resampler)
     assert bicubic.undefined > 0.1
     panels = VIEWS.create("reach").render(session, options(view={"what": "spread"}))
     by = {panel.column: panel for panel in panels}
@@ -48,7 +48,7 @@ def test_colours_follow_direction_and_distance(session, options):
     chosen = options(upsamplers=("jafar",), view={"rim": 1.0})
     photo, key, panel = VIEWS.create("reach").render(session, chosen)
     assert key.column == "Colour key" and "rim: 1 cells" in key.caption
-    found = reach(session.resampler(chosen, "tiny", "jafar").resampler)
+    found = attention_offset(session.resampler(chosen, "tiny", "jafar").resampler)
     legend = dict(panel.legend)
     for name, part, sign in (
         ("right", found.right, 1),
@@ -107,7 +107,7 @@ def test_what_is_not_linear_says_so(session, options):
 def test_half_precision_features_have_the_same_moments(dtype):
     image, features = torch.rand(1, 3, 96, 128), torch.randn(1, 4, 24, 32)
     method = UPSAMPLERS.create("bilinear")
-    exact = reach(method.prepare(image, features))
-    half = reach(method.prepare(image, features.to(dtype)))
+    exact = attention_offset(method.prepare(image, features))
+    half = attention_offset(method.prepare(image, features.to(dtype)))
     for name in ("down", "right", "spread"):
         assert np.allclose(getattr(half, name), getattr(exact, name), atol=1e-3)

@@ -16,6 +16,7 @@ from explorer.core import ExplorerError, Panel
 from explorer.core.messages import quoted
 from explorer.core.validation import Described, Real, Whole, checked
 from explorer.session import Options, Session, identity
+from explorer.upsamplers import UPSAMPLERS
 from explorer.views.base import VIEWS, View, error_panel, joined, method_title, photo_panel
 from explorer.views.basis import Basis, Scale, fit, project
 from explorer.views.params import Control, Params
@@ -23,6 +24,7 @@ from explorer.views.rows import row_label
 
 KEPT = 12
 PREVIEW_SHRINK = 4
+SMALLEST_PREVIEWED = 128  # pixels of the output's shorter side
 Component = Annotated[Whole, Ge(0), Le(KEPT - 1)]
 
 
@@ -91,27 +93,50 @@ class PCAView(View):
     api_defaults: ClassVar = {"components": "1-3"}
 
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
-        """Yield photo, coarse map and one panel per method; slow methods show a small preview
-        first.
+        """Yield what is ready first: photos and coarse maps, methods without weights, then small
+        previews of the others, and last their maps, cheap ones before expensive ones.
         """
         setting = self.params(options)
+        rows: list[tuple[str, str]] = []
         for backbone in options.backbones:
             label = backbone
             try:
                 label = row_label(session, backbone)
                 yield photo_panel(session, options, label, backbone)
-                basis, scale = self.basis(session, options, backbone, setting)
+                yield self._coarse(session, options, backbone, label, setting)
+                rows.append((backbone, label))
             except Exception as error:
                 about = {"role": "coarse", "backbone": backbone}
                 yield error_panel(label, "Coarse", options.output, error, **about)
-                continue
-            yield self._coarse(session, options, backbone, label, setting)
-            for method in options.upsamplers:
+        pairs = [(*row, method) for row in rows for method in sorted(options.upsamplers, key=_cost)]
+        for work in (self._quick, self._preview, self._method):
+            left = []
+            for pair in pairs:
+                backbone, label, method = pair
+                final = False
                 try:
-                    yield from self._method(session, options, backbone, label, method, setting)
+                    for panel in work(session, options, *pair, setting):
+                        final = not panel.preview
+                        yield panel
                 except Exception as error:  # the other panels must come whatever happens
+                    final = True
                     about = {"backbone": backbone, "method": method}
                     yield error_panel(label, method_title(method), options.output, error, **about)
+                if not final:
+                    left.append(pair)
+            pairs = left
+
+    def render(self, session: Session, options: Options) -> list[Panel]:
+        """Return all final panels, row by row, methods in the order of the options."""
+        places = {name: n for n, name in enumerate(options.upsamplers)}
+        rows = {name: n for n, name in enumerate(options.backbones)}
+        panels = {(panel.row, panel.column): panel for panel in self.stream(session, options)}
+
+        def place(panel: Panel) -> tuple[int, int]:
+            lead = {"photo": -2, "coarse": -1}.get(panel.role)
+            return rows[panel.backbone], places[panel.method] if lead is None else lead
+
+        return sorted(panels.values(), key=place)
 
     def basis(
         self, session: Session, options: Options, backbone: str, setting: PCAParams
@@ -171,6 +196,50 @@ class PCAView(View):
             grid=features.grid,
         )
 
+    def _quick(
+        self,
+        session: Session,
+        options: Options,
+        backbone: str,
+        label: str,
+        method: str,
+        setting: PCAParams,
+    ) -> Iterator[Panel]:
+        """Yield the map of a method without an encoder, or one that is kept already."""
+        made = session.upsampler(method, backbone, options)
+        kept = ("resampler", *session.key(options, backbone, method)) in session.results
+        if kept or not made.trained:
+            yield from self._method(session, options, backbone, label, method, setting)
+
+    def _preview(
+        self,
+        session: Session,
+        options: Options,
+        backbone: str,
+        label: str,
+        method: str,
+        setting: PCAParams,
+    ) -> Iterator[Panel]:
+        """Yield a map of a part of the size, if it shows the same colours as the whole one."""
+        made = session.upsampler(method, backbone, options)
+        if made.space != "backbone" or min(options.output) < SMALLEST_PREVIEWED:
+            return
+        basis, scale = self.basis(session, options, backbone, setting)
+        small = session.preview(options, backbone, method, PREVIEW_SHRINK)
+        chosen = list(setting.components)
+        colours = small.project(basis.weight[chosen], basis.bias[chosen])[0]
+        yield Panel(
+            label,
+            method_title(method),
+            scale.paint(colours),
+            caption=f"preview at 1/{PREVIEW_SHRINK} size",
+            origin=made.origin,
+            backbone=backbone,
+            method=method,
+            grid=small.grid,
+            preview=True,
+        )
+
     def _method(
         self,
         session: Session,
@@ -182,23 +251,6 @@ class PCAView(View):
     ) -> Iterator[Panel]:
         model = session.backbone(backbone)
         made = session.upsampler(method, backbone, options)
-        ready = ("resampler", *session.key(options, backbone, method)) in session.results
-        if made.trained and not ready and made.space == "backbone" and min(options.output) >= 128:
-            basis, scale = self.basis(session, options, backbone, setting)
-            small = session.preview(options, backbone, method, PREVIEW_SHRINK)
-            chosen = list(setting.components)
-            colours = small.project(basis.weight[chosen], basis.bias[chosen])[0]
-            yield Panel(
-                label,
-                method_title(method),
-                scale.paint(colours),
-                caption=f"preview at 1/{PREVIEW_SHRINK} size",
-                origin=made.origin,
-                backbone=backbone,
-                method=method,
-                grid=small.grid,
-                preview=True,
-            )
         start = time.perf_counter()
         colours, scale, basis = self.projected(session, options, backbone, method, setting)
         prepared = session.resampler(options, backbone, method)
@@ -243,3 +295,8 @@ def describe(basis: Basis, setting: PCAParams) -> str:
         f"colours from percentile {setting.percentile:g} to {100 - setting.percentile:g} of the "
         "coarse cells, shared by the row"
     )
+
+
+def _cost(name: str) -> float:
+    """Return the seconds that a method declares; none for an unknown one, which fails at once."""
+    return UPSAMPLERS.get(name).cost.seconds if name in UPSAMPLERS else 0.0

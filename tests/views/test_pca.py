@@ -136,3 +136,27 @@ def test_what_fails_is_said_in_its_place(session, photo):
 def test_settings_nobody_can_paint(session, photo, view):
     with pytest.raises(ExplorerError):
         VIEWS.create("pca").render(session, options(photo, view=view))
+
+
+def test_cheap_panels_come_first_then_all_previews_then_the_maps(photo):
+    session = Session("cpu", allow_network=False)
+    rows = ("efficientnet_lite0", "efficientnet_lite0:blocks.4")
+    chosen = options(
+        photo, backbones=rows, upsamplers=("anyup", "bilinear", "jafar"), output_size=256
+    )
+    chosen.checkpoints["jafar:efficientnet_lite0:blocks.4"] = "untrained"
+    order = [
+        (rows.index(panel.backbone), panel.method or panel.role, panel.preview)
+        for panel in PCAView().stream(session, chosen)
+    ]
+    lead = [(row, role, False) for row in (0, 1) for role in ("photo", "coarse")]
+    cheap = [(row, "bilinear", False) for row in (0, 1)]
+    trained = [(row, method) for row in (0, 1) for method in ("anyup", "jafar")]
+    previews = [(*pair, True) for pair in trained]
+    assert order == lead + cheap + previews + [(*pair, False) for pair in trained]
+    placed = [(rows.index(p.backbone), p.method) for p in PCAView().render(session, chosen)]
+    methods = ("", "", "anyup", "bilinear", "jafar")
+    assert placed == [(row, method) for row in (0, 1) for method in methods]
+    # what is kept comes at once
+    again = [p.method for p in PCAView().stream(session, chosen) if p.method]
+    assert again == ["bilinear", "anyup", "jafar"] * 2

@@ -6,17 +6,17 @@ import argparse
 import sys
 
 from explorer.cli.arguments import add_align
+from explorer.evaluation import task_names
 from explorer.files.inputs import given_path
 from explorer.files.outputs import add_output
 from explorer.weights.rows import check_checkpoint_name
 
 HELP = "score upsamplers on a folder of photos"
-TASKS = ("segmentation", "depth", "normals", "preservation", "reconstruction", "edges")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("task", choices=task_names())
     parser.add_argument(
         "--data", required=True, type=given_path, help="folder with images/ and maps"
     )
@@ -158,13 +158,12 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _kinds(args: argparse.Namespace) -> list[str | None]:
+    from explorer.evaluation.comparisons import COMPARISONS
     from explorer.probes import PROBES
 
     if args.task in PROBES:
         return [PROBES.get(args.task).maps]
-    if args.task == "reconstruction":
-        return [None]
-    if args.task == "edges":
-        return ["boundaries" if (args.labels or "").startswith("boundaries") else "labels"]
+    if args.task in COMPARISONS:
+        return [COMPARISONS.get(args.task).maps(args.labels)]
     has_depth = (args.data / "depth").is_dir()
     return [*(["labels"] if args.labels or not has_depth else []), *(["depth"] * has_depth)]

@@ -1,1 +1,25 @@
-"""The published protocols on any folder of photos: probes, preservation, reconstruction, edges."""
+"""Protocols that score upsamplers on data sets: probes, and comparisons without one."""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from pathlib import Path
+
+
+def task_names() -> list[str]:
+    """Return what ``evaluate`` can be asked for; nothing is imported.
+
+    A module in ``tasks`` or ``comparisons`` is a task of its name. "preservation" trains the probes
+    of the data's maps on bilinear features alone.
+    """
+    probes, comparisons = (
+        [one.name for one in pkgutil.iter_modules(_folders(package))]
+        for package in ("tasks", "comparisons")
+    )
+    return [name for name in (*probes, "preservation", *comparisons) if name != "base"]
+
+
+def _folders(package: str) -> list[str]:
+    loaded = sys.modules.get(f"{__name__}.{package}")
+    return list(loaded.__path__) if loaded else [str(Path(__file__).parent / package)]

@@ -18,7 +18,8 @@ from explorer.core import ALIGN
 from explorer.datasets import Dataset, Example, open_dataset
 from explorer.datasets.maps import map_size, same_size
 from explorer.datasets.splits import subsample
-from explorer.evaluation.comparing import COMPARISONS, CompareRun
+from explorer.evaluation.comparing import CompareRun
+from explorer.evaluation.comparisons import COMPARISONS
 from explorer.evaluation.environment import machine, versions
 from explorer.evaluation.fitting import Schedule
 from explorer.evaluation.methods import describe, load_methods
@@ -135,11 +136,13 @@ class Evaluation:
 
     def _probe(self, name: str) -> list[Table]:
         request = self.request
-        data = self._open(PROBES.get(name).maps, request.labels if name == "segmentation" else None)
+        data = self._open(
+            PROBES.get(name).maps, request.labels if PROBES.get(name).maps == "labels" else None
+        )
         train = subsample(data.train, request.limit_train)
         test = subsample(data.test, request.limit_test)
         _check_sizes([*train, *test])
-        task = TASKS[name](data)
+        task = TASKS.create(name, data=data)
         plan = self.plan
         if request.task == "preservation":
             plan = Plan(plan.seeds, plan.pixels, plan.schedule, (SHARED,))
@@ -167,12 +170,9 @@ class Evaluation:
 
     def _compare(self) -> Table:
         request = self.request
-        comparison = COMPARISONS[request.task]()
-        kind = None
-        if comparison.needs_maps:
-            named = (request.labels or "").startswith("boundaries")
-            kind = "boundaries" if named else "labels"
-        elif request.labels:
+        comparison = COMPARISONS.create(request.task)
+        kind = comparison.maps(request.labels)
+        if kind is None and request.labels:
             kind = "labels"  # not looked at: they say which photos are tested
         data = self._open(kind, request.labels if kind else None)
         test = subsample(data.test, request.limit_test)

@@ -12,7 +12,10 @@ from torch.nn import functional as F
 from explorer.datasets import ClassSet, Dataset
 from explorer.datasets.splits import Split
 from explorer.evaluation.fitting import Samples, Schedule, fit, moments
-from explorer.evaluation.tasks import Depth, Normals, Segmentation, Truth
+from explorer.evaluation.tasks import Truth
+from explorer.evaluation.tasks.depth import Depth
+from explorer.evaluation.tasks.normals import Normals
+from explorer.evaluation.tasks.segmentation import Segmentation
 from explorer.probes import Prediction
 
 

@@ -9,7 +9,7 @@ import torch
 from tiny import TinySession
 from torch.nn import functional as F
 
-from explorer.evaluation.comparing import Reconstruction
+from explorer.evaluation.comparisons.reconstruction import Reconstruction
 from explorer.resources.peak_memory import ON_LINUX, peak_memory
 from explorer.upsamplers import windows
 from explorer.upsamplers.streaming import averaged_back

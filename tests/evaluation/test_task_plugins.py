@@ -1,0 +1,85 @@
+"""A task of a probe, a comparison: one file each, found by the command, the run and the report."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from plugins import plugged_in
+
+import explorer.evaluation.comparisons as comparisons
+import explorer.evaluation.tasks as tasks
+from explorer.__main__ import build_parser, main
+from explorer.evaluation import task_names
+from explorer.probes import PROBES
+
+COMPARISON = '''
+"""Contrast: the spread of the upsampled features."""
+
+from explorer.evaluation.comparisons.base import COMPARISONS, Comparison
+from explorer.evaluation.tasks import Column
+
+
+@COMPARISONS.register("contrast")
+class Contrast(Comparison):
+    """Standard deviation of the upsampled features."""
+
+    name = "contrast"
+    columns = (Column("spread", "spread", 1, 3, main=True),)
+
+    def measure(self, stage, scene, method, truth):
+        made = method.upsampler.prepare(scene.guidance, scene.features, scene.size)
+        return {"spread": made.features().std().item()}
+'''
+
+TASK = '''
+"""Coarse classes: labels scored by pixel accuracy alone."""
+
+from explorer.evaluation.tasks.base import TASKS, Column
+from explorer.evaluation.tasks.segmentation import Segmentation
+
+
+@TASKS.register("accuracy")
+class Accuracy(Segmentation):
+    """Segmentation by pixel accuracy."""
+
+    name = "accuracy"
+    columns = (Column("accuracy", "pixel acc.", 100, 1, main=True),)
+
+    def scores(self, sums):
+        return {"accuracy": super().scores(sums)["accuracy"]}
+'''
+
+
+def run(scenes, out, task, *more):
+    words = ["--data", str(scenes), "--out", str(out), "--upsamplers", "bilinear,nearest"]
+    words += ["--controls", "none", "--input-size", "96", "--output-size", "96", "--limit", "4,4"]
+    assert main(["evaluate", task, *words, *more]) == 0
+    return json.loads((out / "report.json").read_text())
+
+
+def test_a_comparison_is_one_file(scenes, tmp_path, capsys):
+    with plugged_in(comparisons.COMPARISONS, comparisons, tmp_path, "contrast", COMPARISON):
+        assert "contrast" in task_names()
+        found = run(scenes, tmp_path / "out", "contrast")
+    table = next(iter(found["tables"].values())) if isinstance(found["tables"], dict) else None
+    table = table or found["tables"][0]
+    assert {row["key"] for row in table["rows"]} >= {"bilinear", "nearest"}
+    assert "contrast" not in task_names()
+
+
+@pytest.mark.slow
+def test_a_task_is_one_file_beside_a_probe_of_its_name(scenes, tmp_path, monkeypatch):
+    monkeypatch.setitem(PROBES._entries, "accuracy", PROBES.get("segmentation"))
+    with plugged_in(tasks.TASKS, tasks, tmp_path, "accuracy", TASK):
+        assert "accuracy" in task_names()
+        more = ("--labels", "labels", "--seeds", "1", "--steps", "30", "--pixels", "64")
+        found = run(scenes, tmp_path / "out", "accuracy", *more)
+    assert "pixel acc." in json.dumps(found)
+
+
+def test_the_command_offers_every_task():
+    names = task_names()
+    assert set(tasks.TASKS) | set(comparisons.COMPARISONS) | {"preservation"} == set(names)
+    for name in names:
+        assert build_parser().parse_args(["evaluate", name, "--data", "."]).task == name

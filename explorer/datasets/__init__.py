@@ -2,13 +2,14 @@
 
 from explorer.datasets.check import check_dataset
 from explorer.datasets.classes import CLASS_SETS, ClassSet
-from explorer.datasets.folder import KINDS, Dataset, Example, open_dataset
+from explorer.datasets.folder import Dataset, Example, open_dataset
 from explorer.datasets.maps import IGNORE, nearest
+from explorer.datasets.readers import READERS
 
 __all__ = [
     "CLASS_SETS",
     "IGNORE",
-    "KINDS",
+    "READERS",
     "ClassSet",
     "Dataset",
     "Example",

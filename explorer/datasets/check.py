@@ -8,7 +8,8 @@ from pathlib import Path
 from explorer.core import ExplorerError
 from explorer.datasets.classes import find_classes
 from explorer.datasets.folder import find_maps, find_photos, guess_folder
-from explorer.datasets.maps import DEPTH_MAX, IGNORE, READERS, same_size
+from explorer.datasets.maps import DEPTH_MAX, same_size, short_name
+from explorer.datasets.readers import READERS
 from explorer.datasets.splits import choose_split, read_list
 from explorer.imaging import open_photo
 
@@ -33,7 +34,11 @@ def check_dataset(
         photos = find_photos(root)
         place = None if kind is None else root / (folder or guess_folder(root, kind))
         maps = {} if place is None else find_maps(place)
-        names = find_classes(classes, root, place.name) if kind == "labels" else None
+        names = (
+            find_classes(classes, root, place.name)
+            if kind and READERS.get(kind).has_classes
+            else None
+        )
     except ExplorerError as error:
         return [str(error)]
     faults = []
@@ -68,24 +73,15 @@ def _check_pair(photo_path, map_path, kind, names, depth_max) -> list[str]:
     if map_path is None:
         return faults
     try:
-        if kind == "labels":
-            found = READERS[kind](map_path, None if names is None else len(names))
-            useful = found != IGNORE
-        elif kind == "boundaries":
-            found = useful = READERS[kind](map_path)
-        else:
-            options = (depth_max,) if kind == "depth" else ()
-            found, useful = READERS[kind](map_path, *options)
-        short = f"{map_path.parent.name}/{map_path.name}"
+        classes = None if names is None else len(names)
+        reader = READERS.create(kind, classes=classes, depth_max=depth_max)
+        useful = reader.useful(map_path)
         if photo is not None:
             same_size(map_path, tuple(useful.shape), photo_path, photo.size)
         if not useful.any():
+            short = short_name(map_path)
             faults.append(f"{short} has no pixel to learn from: all are unlabelled or invalid")
-        elif kind == "depth" and found[useful].max() > 1.005 * depth_max:
-            faults.append(
-                f"{short} has depths up to {found[useful].max():.1f} m, beyond --depth-max "
-                f"{depth_max:g}"
-            )
+        faults += reader.faults(map_path)
     except ExplorerError as error:
         faults.append(str(error))
     return faults

@@ -9,20 +9,12 @@ from torch import Tensor
 
 from explorer.core import ExplorerError
 from explorer.datasets.classes import ClassSet, find_classes, numbered
-from explorer.datasets.maps import (
-    DEPTH_MAX,
-    IGNORE,
-    MAP_SUFFIXES,
-    read_boundaries,
-    read_depth,
-    read_labels,
-    read_normals,
-    same_size,
-)
+from explorer.datasets.maps import DEPTH_MAX, IGNORE, MAP_SUFFIXES, same_size
+from explorer.datasets.readers import READERS
+from explorer.datasets.readers.labels import read_labels
 from explorer.datasets.splits import Split, choose_split
 from explorer.imaging import Photo, open_photo
 
-KINDS = ("labels", "depth", "normals", "boundaries")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -69,14 +61,8 @@ class Dataset:
             ExplorerError: unreadable, out of range, or (with ``photo``) not of the photo's size.
         """
         path = example.map_path
-        if self.kind == "labels":
-            found = read_labels(path, None if self.classes is None else len(self.classes))
-        elif self.kind == "depth":
-            found = read_depth(path, self.depth_max)
-        elif self.kind == "normals":
-            found = read_normals(path)
-        else:
-            found = read_boundaries(path)
+        classes = None if self.classes is None else len(self.classes)
+        found = READERS.create(self.kind, classes=classes, depth_max=self.depth_max).read(path)
         if photo is not None:
             shown = found[0] if isinstance(found, tuple) else found
             same_size(path, tuple(shown.shape[-2:]), example.photo_path, photo.size)
@@ -111,8 +97,7 @@ def open_dataset(
     if kind is None:
         examples = {name: Example(name, path) for name, path in photos.items()}
         return Dataset(root, None, "", _all_or_split(root, list(examples), part), examples)
-    if kind not in KINDS:
-        raise ExplorerError(f"there are no maps of the kind {kind!r}; choose {', '.join(KINDS)}")
+    reader = READERS.get(kind)
     place = root / (folder or guess_folder(root, kind))
     maps = find_maps(place)
     examples = {n: Example(n, p, maps[n]) for n, p in photos.items() if n in maps}
@@ -125,7 +110,7 @@ def open_dataset(
     if len(examples) < len(photos):
         notes.append(f"{len(photos) - len(examples)} photos have no map in {place.name}/")
     names = None
-    if kind == "labels":
+    if reader.has_classes:
         names = find_classes(classes, root, place.name)
         if names is None:
             names = numbered(_largest(examples) + 1)

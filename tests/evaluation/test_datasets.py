@@ -13,7 +13,9 @@ from PIL import Image
 
 from explorer.core import ExplorerError
 from explorer.datasets import CLASS_SETS, check_dataset, nearest, open_dataset
-from explorer.datasets.maps import read_depth, read_labels, read_normals
+from explorer.datasets.readers.depth import read_depth
+from explorer.datasets.readers.labels import read_labels
+from explorer.datasets.readers.normals import read_normals
 from explorer.datasets.splits import choose_split, subsample
 
 SIZE = (24, 32)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from plugins import plugged_in
 
+import explorer.datasets.readers as readers
 import explorer.evaluation.comparisons as comparisons
 import explorer.evaluation.tasks as tasks
 from explorer.__main__ import build_parser, main
+from explorer.core import UnknownNameError
+from explorer.datasets import check_dataset, open_dataset
 from explorer.evaluation import task_names
 from explorer.probes import PROBES
 
@@ -51,6 +55,28 @@ class Accuracy(Segmentation):
 '''
 
 
+READER = '''
+"""Heights in centimetres."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from explorer.datasets.readers.base import READERS, MapReader
+
+
+@READERS.register("heights")
+class Heights(MapReader):
+    """Heights in metres, and where they are above the ground."""
+
+    name = "heights"
+
+    def read(self, path):
+        metres = torch.from_numpy(np.array(Image.open(path)).astype(np.float32) / 100)
+        return metres, metres > 0
+'''
+
+
 def run(scenes, out, task, *more):
     words = ["--data", str(scenes), "--out", str(out), "--upsamplers", "bilinear,nearest"]
     words += ["--controls", "none", "--input-size", "96", "--output-size", "96", "--limit", "4,4"]
@@ -83,3 +109,16 @@ def test_the_command_offers_every_task():
     assert set(tasks.TASKS) | set(comparisons.COMPARISONS) | {"preservation"} == set(names)
     for name in names:
         assert build_parser().parse_args(["evaluate", name, "--data", "."]).task == name
+
+
+def test_a_kind_of_map_is_one_file(scenes, tmp_path):
+    shutil.copytree(scenes / "images", tmp_path / "images")
+    shutil.copytree(scenes / "depth", tmp_path / "heights")
+    (tmp_path / "code").mkdir()
+    with plugged_in(readers.READERS, readers, tmp_path / "code", "heights", READER):
+        data = open_dataset(tmp_path, "heights")
+        metres, valid = data.read(data.train[0], data.train[0].photo())
+        assert metres.shape == valid.shape == (64, 96) and metres.max() > 9
+        assert check_dataset(tmp_path, "heights") == []
+    with pytest.raises(UnknownNameError, match="kind of map called 'heights'.*labels"):
+        open_dataset(tmp_path, "heights")

@@ -12,7 +12,10 @@ import pytest
 import tiff_writer as tiff
 
 from explorer.core import ExplorerError
-from explorer.datasets.maps import map_size, read_depth, read_labels, read_normals
+from explorer.datasets.maps import map_size
+from explorer.datasets.readers.depth import read_depth
+from explorer.datasets.readers.labels import read_labels
+from explorer.datasets.readers.normals import read_normals
 
 SIGNED_TIFFS = [
     tiff.Kind(tiff.BLACK_IS_ZERO, bits, tiff.SIGNED, compression=compression, big_endian=big)

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
+import pkgutil
+from types import ModuleType
 
-from explorer.commands.bench import (
-    attention,
-    clicks,
-    load,
-    locality,
-    memory,
-    precision,
-    training,
-    window,
-)
+from explorer.commands.bench import clicks
 from explorer.commands.bench.attention import AttentionCase
 from explorer.commands.bench.measuring import measured
 
 __all__ = ["AttentionCase", "add_arguments", "clicks", "measured", "run"]
 
 HELP = "time and memory of attention and of a click; precision; many visitors; windows and locality"
-BENCHES = {
-    "attention": attention,
-    "clicks": clicks,
-    "precision": precision,
-    "memory": memory,
-    "load": load,
-    "training": training,
-    "window": window,
-    "locality": locality,
-}
+
+
+def benches() -> dict[str, ModuleType]:
+    """Return the benches by name, in their order: modules of this package with an ``ORDER``."""
+    found = [
+        importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
+    ]
+    found = sorted((m for m in found if hasattr(m, "ORDER")), key=lambda m: m.ORDER)
+    return {module.__name__.rpartition(".")[2]: module for module in found}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     chosen = parser.add_subparsers(dest="bench", required=True, metavar="WHAT")
-    for name, module in BENCHES.items():
+    for name, module in benches().items():
         child = chosen.add_parser(name, help=module.__doc__)
         module.add_arguments(child)
         child.add_argument("--threads", type=int, help="torch's threads; by default its own choice")
@@ -52,5 +45,5 @@ def run(args: argparse.Namespace) -> int:
     busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads{busy}")
     with torch.no_grad():
-        met = BENCHES[args.bench].bench(args)
+        met = benches()[args.bench].bench(args)
     return 0 if all(met) or not args.check else 1

@@ -9,6 +9,8 @@ import psutil
 
 from explorer.commands.bench.measuring import GIB, Cost, measured, target
 
+ORDER = 10  # in the command's help
+
 DENSE_NEEDS = 12 * GIB  # what must be free before the dense version is tried
 FASTER, WINDOWED_GIB, DENSE_GIB, LARGE_GIB = 3.0, 1.0, 7.0, 4.0
 

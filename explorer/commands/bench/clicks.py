@@ -10,6 +10,8 @@ from explorer.commands.bench.measuring import measured, median_ms, spread, targe
 from explorer.files.bundled import EXAMPLES
 from explorer.files.inputs import given_path
 
+ORDER = 20  # in the command's help
+
 ATTENTION_MS, SIMILARITY_MS = 150.0, 1500.0
 EXAMPLE = EXAMPLES / "china.jpg"
 CLICKS = ((0.5, 0.5), (0.3, 0.7), (0.02, 0.98), (0.8, 0.2), (0.45, 0.33))  # shares of the output

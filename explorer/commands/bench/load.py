@@ -22,6 +22,8 @@ from typing import Any
 from explorer.commands.bench.measuring import target
 from explorer.core import ExplorerError
 
+ORDER = 50  # in the command's help
+
 ANSWERED = 0.95  # the share of requests that must be answered; the rest may meet a full queue
 FLAT = 1.10  # how much larger the last third of the memory curve may be than the middle one
 START_SECONDS = 300

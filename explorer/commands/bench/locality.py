@@ -11,6 +11,8 @@ from typing import Any
 from explorer.cli.arguments import numbers
 from explorer.commands.bench import settings
 
+ORDER = 80  # in the command's help
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""

@@ -8,6 +8,8 @@ import sys
 
 from explorer.commands.bench.measuring import GIB, target
 
+ORDER = 40  # in the command's help
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""

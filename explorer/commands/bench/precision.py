@@ -9,6 +9,8 @@ from explorer.commands.bench.clicks import EXAMPLE
 from explorer.commands.bench.measuring import target
 from explorer.files.inputs import given_path
 
+ORDER = 30  # in the command's help
+
 LEAST_COSINE = 0.999  # of encoders in bfloat16, mean over pixels, of the methods that are halved
 
 

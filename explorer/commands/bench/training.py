@@ -12,6 +12,8 @@ from explorer.files.outputs import add_output
 from explorer.resources.allocator import give_back_freed_memory
 from explorer.weights.paths import write_json
 
+ORDER = 60  # in the command's help
+
 CHANNELS, CELLS, OUTPUT = 384, 16, 32  # a ViT-S/14 at 224 px in, features of 448 px as the target
 METHODS = ("jafar", "anyup")
 

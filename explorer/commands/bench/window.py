@@ -10,6 +10,8 @@ from explorer.cli.arguments import numbers
 from explorer.commands.bench import settings
 from explorer.evidence.benches import NO_WINDOW, OWN_WINDOW
 
+ORDER = 70  # in the command's help
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommand's arguments."""

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from explorer.backbones import BACKBONES
 from explorer.core import NoAttentionError
 from explorer.probes import PROBES
-from explorer.upsamplers import UPSAMPLERS, Resampler
+from explorer.upsamplers import UPSAMPLERS, LinearResampler, Resampler
 
 DEVICE = torch.device("cuda")
 

@@ -71,6 +71,7 @@ def test_many_threads_write_one_file(tmp_path):
     assert not failed and list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(tmp_path):
     target = tmp_path / "weights.safetensors"
     alive, living = start_writer(target)

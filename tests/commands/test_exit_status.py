@@ -162,6 +162,7 @@ def test_help_needs_no_large_library():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+@pytest.mark.slow
 def test_help_of_every_command_needs_no_gradio():
     code = (
         "import sys; from explorer.__main__ import build_parser; build_parser(); "

@@ -117,6 +117,7 @@ def test_the_recipe_gives_the_same_bytes_elsewhere(originals, copies, kind):
     assert made.read_bytes() == first.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_same_pixels_from_png_and_pdf(originals, copies):
     assert np.array_equal(pixels(copies / "again.png"), pixels(originals / "figure.png"))
     assert np.array_equal(pixels(copies / "from-pdf.png"), pixels(originals / "figure.png"))

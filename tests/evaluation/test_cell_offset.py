@@ -96,6 +96,7 @@ def test_too_far_by_flip_is_refused_too():
         measure(Known((6, 0)), photos(), SIDE, "flip")
 
 
+@pytest.mark.slow
 def test_the_command_measures_the_default_backbone(capsys):
     words = ["measure", "alignment", "efficientnet_lite0", "--most", "2", "--input-size", "256"]
     assert main([*words, "--json"]) == 0

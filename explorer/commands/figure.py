@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--backbones", help="NAME[:STAGE],... (efficientnet_lite0)")
     parser.add_argument("--upsamplers", help="NAME,... (bilinear,jbu,jafar,anyup)")
-    parser.add_argument("--views", help="pca,attention,reach,similarity,... (pca)")
+    parser.add_argument("--views", help="NAME,... of `list views` (pca)")
     parser.add_argument(
         "--view-option", action="append", metavar="NAME=VALUE", help="see: list options"
     )

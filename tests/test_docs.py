@@ -118,7 +118,10 @@ def test_cells_are_found():
     assert sum(len(cells(document)) for document in DOCUMENTS) > 1000
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+NAMING = (*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md")
+
+
+@pytest.mark.parametrize("document", NAMING, ids=lambda path: path.stem)
 def test_every_file_that_is_named_exists(document):
     roots = "app.py|assets|checkpoints|docs|explorer|tests"
     for named in re.findall(rf"`((?:{roots})(?:/[\w./]*)?)`", document.read_text("utf-8")):

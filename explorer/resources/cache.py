@@ -49,7 +49,7 @@ class Cache:
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
         self._users: Counter[int] = Counter()  # entries that hold a shared object, by its id
         self._lock = threading.Lock()
-        self._making: dict[Hashable, threading.Lock] = {}
+        self._making: dict[Hashable, tuple[threading.Lock, int]] = {}  # and how many are at it
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the entry for ``key``, making it if it is not there."""
@@ -57,18 +57,21 @@ class Cache:
         if found is not None:
             return found.value
         with self._lock:
-            gate = self._making.setdefault(key, threading.Lock())
-        with gate:
-            found = self._find(key)
-            if found is not None:
-                return found.value
-            try:
+            gate, waiting = self._making.get(key) or (threading.Lock(), 0)
+            self._making[key] = gate, waiting + 1
+        try:
+            with gate:
+                found = self._find(key)
+                if found is not None:
+                    return found.value
                 value = make()
                 self._keep(key, value)
-            finally:
-                with self._lock:
-                    self._making.pop(key, None)
-        return value
+                return value
+        finally:
+            with self._lock:
+                gate, waiting = self._making.pop(key)
+                if waiting > 1:  # whoever comes now must meet those who wait already
+                    self._making[key] = gate, waiting - 1
 
     def forget(self, key: Hashable) -> None:
         """Forget one entry, if it is kept."""
@@ -116,6 +119,8 @@ class Cache:
         if _bytes([entry]) > self.budget:
             return
         with self._lock:
+            if key in self._entries:
+                self._drop(key)
             self._entries[key] = entry
             self.used += entry.size
             if shared is not None:

@@ -17,7 +17,7 @@ from explorer.files.atomic import OutputError, part_file, part_files, write_atom
 from explorer.resources.feature_cache import FeatureCache
 
 ROOT = Path(__file__).parent.parent
-WRITES_ITSELF = {"atomic_files.py", "release.py"}  # the latter resumes downloads under a lock
+WRITES_ITSELF = {"atomic.py", "github_release.py"}  # the latter resumes downloads under a lock
 
 WRITER = """
 import sys, time

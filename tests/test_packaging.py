@@ -109,7 +109,8 @@ def test_a_wheel_from_the_sdist_is_the_same(built, tmp_path):
 def test_an_installed_explorer_draws_a_figure_with_anyup(installed, tmp_path):
     code = """
 import sys
-from explorer import bundled, load_upsampler
+from explorer import load_upsampler
+from explorer.files import bundled
 assert bundled.CHECKPOINTS.is_relative_to(sys.prefix)
 print(load_upsampler("anyup", backbone="efficientnet_lite0", device="cpu").origin)
 print(bundled.EXAMPLES / "coffee.jpg")

@@ -189,6 +189,7 @@ def at_sizes(
     more cell a side (the other parity) and at three quarters of the size.
     """
     stride = backbone.stride
+    input_size = round(input_size / stride) * stride
     smaller = max(SMALLEST_INPUT * stride, round(0.75 * input_size / stride) * stride)
     sizes = [size for size in (input_size + stride, smaller) if size != input_size]
     ways = [(input_size, "perturbation"), (input_size, "flip")]

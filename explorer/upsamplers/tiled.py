@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.resources.memory import tile_bytes
+from explorer.resources.request_context import check_time
 from explorer.upsamplers.layers import RawValueAttention, ResBlock, RoPE
 from explorer.upsamplers.windows import pooling_shares
 
@@ -106,12 +107,15 @@ class PixelMap:
         """The map as (1, d, H, W), its memory shared."""
         return self.data.unflatten(0, self.size).permute(2, 0, 1)[None]
 
-    def bands(self, nbytes: int = TILE_BYTES) -> Iterator[tuple[slice, slice]]:
-        """Yield rows of the photo of about ``nbytes``, and the same as rows of the matrix."""
+    def bands(self, nbytes: int | None = None) -> Iterator[tuple[slice, slice]]:
+        """Yield rows of the photo of about ``nbytes`` (a tile's, if None), and the same as rows of
+        the matrix, while the request is still worth computing.
+        """
         height, width = self.size
         row = width * self.data.shape[1] * self.data.element_size()
-        step = max(1, tile_bytes(nbytes) // row)
+        step = max(1, tile_bytes(TILE_BYTES if nbytes is None else nbytes) // row)
         for start in range(0, height, step):
+            check_time()
             stop = min(start + step, height)
             yield slice(start, stop), slice(start * width, stop * width)
 

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from explorer.core import ExplorerError, Panel
+from explorer.core import ExplorerError, Panel, SizeError
 from explorer.core.messages import quoted
 from explorer.core.validation import Described, Real, Whole, checked
 from explorer.session import Options, Session, identity
@@ -225,7 +225,10 @@ class PCAView(View):
         if made.space != "backbone" or min(options.output) < SMALLEST_PREVIEWED:
             return
         basis, scale = self.basis(session, options, backbone, setting)
-        small = session.preview(options, backbone, method, PREVIEW_SHRINK)
+        try:
+            small = session.preview(options, backbone, method, PREVIEW_SHRINK)
+        except SizeError:  # what is too small for a preview may be large enough in full
+            return
         chosen = list(setting.components)
         colours = small.project(basis.weight[chosen], basis.bias[chosen])[0]
         yield Panel(

@@ -105,3 +105,11 @@ def test_the_command_measures_the_default_backbone(capsys):
     assert [row["method"] for row in found["measured"]][:2] == ["perturbation", "flip"]
     assert all(-0.5 < value < -0.25 for row in found["measured"] for value in row["cells"])
     assert not found["depends_on_size"]
+
+
+@pytest.mark.parametrize("given", [SIDE, SIDE + 3, SIDE + 4, SIDE + 12])
+def test_sizes_between_cells_are_measured_at_both_parities_and_none_twice(given):
+    found = at_sizes(Known(), photos(2, 2 * SIDE), given)
+    seen = [(one.method, one.input_size) for one in found]
+    assert len(set(seen)) == len(seen)
+    assert found[2].input_size == found[0].input_size + 8

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from explorer.resources.request_context import RequestContext, Superseded, use
 from explorer.upsamplers import UPSAMPLERS, tiled
 
 METHODS = [
@@ -99,3 +100,18 @@ def test_no_more_maps_exist_than_promised(monkeypatch, stored, maps):
     half = method.prepare_image(torch.rand(1, 3, 24, 20), (24, 20), (3, 4))
     assert len(made) == maps
     assert half.queries.data_ptr() in [m.data.data_ptr() for m in made]
+
+
+@pytest.mark.parametrize("name, options", METHODS)
+@torch.no_grad()
+def test_a_superseded_request_stops_within_a_map(monkeypatch, name, options):
+    monkeypatch.setattr(tiled, "TILE_BYTES", 1)
+    method, image, asked = build(name, **options), torch.rand(1, 3, 24, 20), []
+
+    def is_wanted():
+        asked.append(1)
+        return len(asked) < 30  # the first convolution alone has 24 rows
+
+    with use(RequestContext(is_wanted=is_wanted)), pytest.raises(Superseded):
+        method.prepare_image(image, (24, 20), (3, 4))
+    assert len(asked) == 30

@@ -160,3 +160,19 @@ def test_cheap_panels_come_first_then_all_previews_then_the_maps(photo):
     # what is kept comes at once
     again = [p.method for p in PCAView().stream(session, chosen) if p.method]
     assert again == ["bilinear", "anyup", "jafar"] * 2
+
+
+def test_a_method_whose_preview_is_too_small_is_drawn_all_the_same(photo, session):
+    """NAF refuses an output smaller than the grid, which only the preview is here."""
+    asked = options(
+        photo,
+        upsamplers=("naf",),
+        checkpoints={"naf": "untrained"},
+        input_size=800,
+        output_size=192,
+    )
+    rows, cols = (side // 4 for side in asked.output)
+    height, width = session.features(asked, "efficientnet_lite0").grid
+    assert rows < height and cols < width
+    (made,) = [p for p in PCAView().stream(session, asked) if p.role == "method"]
+    assert made.error is None and not made.preview

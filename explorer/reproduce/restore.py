@@ -192,8 +192,16 @@ def _other_weights(then: Mapping[Key, Mapping], now: Mapping[Key, Mapping]) -> l
     remarks = []
     for key, was in then.items():
         seen = now.get(key)
-        if seen is not None and seen["sha256"] != was["sha256"]:
-            backbone, kind, name = map(said, key)
+        if seen is None:
+            continue
+        backbone, kind, name = map(said, key)
+        moves = [said(one.get("alignment") or "not aligned") for one in (seen, was)]
+        if moves[0] != moves[1]:
+            remarks.append(
+                f"features of the backbone {backbone} are {moves[0]} here, {moves[1]} then; the "
+                "figure will differ"
+            )
+        if seen["sha256"] != was["sha256"]:
             what = f"the {kind} {name} for {backbone}" if kind else f"the backbone {backbone}"
             remarks.append(
                 f"{what} has other weights than in the recipe: here {_named(seen)}, "

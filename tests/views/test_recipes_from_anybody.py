@@ -1,6 +1,7 @@
 """A recipe may come from anybody: it is restored, or refused in one sentence of one line."""
 
 import copy
+import dataclasses
 import io
 import json
 import os
@@ -278,3 +279,16 @@ def test_archives_cut_or_changed_anywhere(tmp_path):
 def test_what_a_file_names_never_reaches_a_message_raw():
     error = ExplorerError("a\x1b[2J\nb\u202e\ud800 caf\u00e9\r")
     assert str(error) == "a[2J b caf\u00e9 "
+
+
+def test_an_offset_that_was_corrected_by_another_move_is_a_remark(monkeypatch):
+    figure = copy.deepcopy(FIGURE)
+    backbone = SESSION.backbone("tiny")
+    monkeypatch.setattr(backbone, "center_offset", (3.0, -2.0))
+    aligned = dataclasses.replace(OPTIONS, align=True)
+    figure["recipe"] = json.loads(to_json(figure_recipe(SESSION, aligned, VIEWS)))
+    assert not [one for one in restore(figure, PHOTO, SESSION).remarks if "aligned" in one]
+    for now, said in (((4.0, -2.0), "aligned by (-4, 2) px here"), ((0.0, 0.0), "not aligned")):
+        monkeypatch.setattr(backbone, "center_offset", now)
+        (remark,) = [one for one in restore(figure, PHOTO, SESSION).remarks if "aligned" in one]
+        assert said in remark and "aligned by (-3, 2) px then" in remark

@@ -44,7 +44,7 @@ class Superseded(BaseException):
     """
 
 
-_CONTEXT: ContextVar[RequestContext] = ContextVar("visit", default=RequestContext())  # noqa: B039  (frozen)
+_CONTEXT: ContextVar[RequestContext] = ContextVar("request_context", default=RequestContext())  # noqa: B039  (frozen)
 
 
 def current() -> RequestContext:
@@ -53,9 +53,9 @@ def current() -> RequestContext:
 
 
 @contextmanager
-def use(visit: RequestContext) -> Iterator[None]:
+def use(context: RequestContext) -> Iterator[None]:
     """Answer for this request in the body."""
-    token = _CONTEXT.set(visit)
+    token = _CONTEXT.set(context)
     try:
         yield
     finally:
@@ -68,11 +68,11 @@ def seconds_left() -> float | None:
     return None if until is None else max(0.0, until - time.monotonic())
 
 
-def steps(visit: RequestContext, parts: Generator[T, None, None]) -> Iterator[T]:
+def steps(context: RequestContext, parts: Generator[T, None, None]) -> Iterator[T]:
     """Yield what ``parts`` yields, and answer for this request in every step of it."""
     try:
         while True:
-            with use(visit):
+            with use(context):
                 try:
                     part = next(parts)
                 except StopIteration:
@@ -99,12 +99,12 @@ def check_time() -> None:
         TooSlowError: its time is up.
         Superseded: its visitor wants something else by now.
     """
-    visit = _CONTEXT.get()
-    if not visit.is_wanted():
+    context = _CONTEXT.get()
+    if not context.is_wanted():
         raise Superseded
-    if visit.until is not None and time.monotonic() > visit.until:
+    if context.until is not None and time.monotonic() > context.until:
         raise TooSlowError(
-            f"this took longer than the {visit.seconds:g} seconds a request gets here; choose "
+            f"this took longer than the {context.seconds:g} seconds a request gets here; choose "
             "fewer methods or backbones, or smaller sizes (what is ready is kept: asking again "
             "goes on from there)"
         )

@@ -12,6 +12,7 @@ from explorer.core import SizeError
 from explorer.core.bibtex import arxiv
 from explorer.upsamplers.base import UPSAMPLERS, Upsampler
 from explorer.upsamplers.cost import MethodCost
+from explorer.upsamplers.guided import pool
 from explorer.upsamplers.layers import fused_silu
 from explorer.upsamplers.neighbourhood import NeighbourhoodResampler
 
@@ -89,10 +90,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image: Tensor, output_size: tuple[int, int]) -> Tensor:
         """Return position-coded queries (B, dim, H', W') of a normalised image (B, 3, H, W)."""
-        branches = [
-            F.adaptive_avg_pool2d(one(image), output_size)
-            for one in (self.encoder, self.sem_encoder)
-        ]
+        branches = [pool(one(image), output_size) for one in (self.encoder, self.sem_encoder)]
         return self.rope(torch.cat(branches, dim=1))
 
 
@@ -187,7 +185,7 @@ class NAF(Upsampler):
         grid = values.shape[-2:]
         steps = tuple(map(self.dilation, grid, output_size))
         queries = self.image_encoder(_not_too_large(guidance, output_size), output_size)
-        keys = F.adaptive_avg_pool2d(queries, grid)
+        keys = pool(queries, grid)
         scale = (queries.shape[1] // self.heads) ** -0.5
         return NeighbourhoodResampler(
             values, queries * scale, keys, self.heads, self.kernel_size, steps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -14,6 +13,8 @@ from explorer.core.bibtex import arxiv
 from explorer.resources.memory import tile_bytes
 from explorer.upsamplers.base import UPSAMPLERS, LinearResampler, Rows, Upsampler
 from explorer.upsamplers.cost import MethodCost
+from explorer.upsamplers.interpolation import axis_map
+from explorer.upsamplers.windows import cells_read
 
 BAND_BYTES = 8 * 2**20  # of one step's output, so that a band stays in the processor's cache
 REACH = 2  # cells that an offset is away at most
@@ -121,7 +122,7 @@ class IteratedResampler(LinearResampler):
         self.resizes = None
         if made != self.output_size:
             self.resizes = tuple(
-                _resize_matrix(source, target, values)
+                axis_map(source, target, "bilinear", values, antialias=True)
                 for source, target in zip(made, self.output_size, strict=True)
             )
 
@@ -161,26 +162,11 @@ class IteratedResampler(LinearResampler):
         if self.resizes is None:
             return mix(values, self.weights[-1], self.offsets, (start, stop))
         down, across = self.resizes
-        first, last = _rows_read(down.shape[1], down.shape[0], start, stop)
+        target, source = down.shape
+        reach = max(source / target, 1.0)  # an antialiased kernel widens where it shrinks
+        first, last = cells_read(source, target, start, stop - 1, reach)
         made = mix(values, self.weights[-1], self.offsets, (first, last))
         return torch.einsum("rs,bkst,ct->bkrc", down[start:stop, first:last], made, across)
-
-
-def _resize_matrix(source: int, target: int, like: Tensor) -> Tensor:
-    """Return the (target, source) weights of an antialiased bilinear resize along one axis."""
-    exact = torch.promote_types(like.dtype, torch.float32)  # no half precision on the CPU
-    eye = torch.eye(source, dtype=exact, device=like.device)[None, None]
-    size = (target, source)
-    made = F.interpolate(eye, size, mode="bilinear", align_corners=False, antialias=True)
-    return made[0, 0].to(like)
-
-
-def _rows_read(source: int, target: int, start: int, stop: int) -> tuple[int, int]:
-    """Return the source rows [first, last) that target rows [start, stop) of that resize read."""
-    scale = source / target
-    reach = max(scale, 1.0) + 0.5
-    first, last = (start + 0.5) * scale - reach, (stop - 0.5) * scale + reach
-    return max(0, math.floor(first)), min(source, math.ceil(last))
 
 
 class _Residual(nn.Module):
@@ -336,9 +322,9 @@ class UPLiFT(Upsampler):
                 f"{values.shape[1]}; load the weights of that backbone"
             )
         fine, coarse = self.encode(guidance)
-        x, last, weights = values, values, []
-        for step in range(self.steps(values.shape[-2:], output_size)):
-            x = mix(last, weights[-1], self.offsets) if step else x
+        x, weights = values, []
+        for _ in range(self.steps(values.shape[-2:], output_size)):
+            if weights:
+                x = mix(x, weights[-1], self.offsets)
             weights.append(self.step_weights(x, fine, coarse))
-            last = x
-        return IteratedResampler(values, output_size, weights, last, self.offsets)
+        return IteratedResampler(values, output_size, weights, x, self.offsets)

@@ -8,6 +8,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial, wraps
 from typing import Any
 
@@ -15,7 +16,7 @@ import gradio as gr
 from gradio.components.api_component import Api
 from gradio_client.utils import is_http_url_like
 
-from explorer.resources.request_context import RequestContext, use
+from explorer.resources.request_context import RequestContext, steps, use
 from explorer.server import json_log, zero_gpu
 from explorer.server.arguments import check_arguments
 from explorer.server.request_info import asked, seconds
@@ -88,19 +89,13 @@ def guarded(
 
         @wraps(fn)
         def stream(*args: Any, **named: Any) -> Iterator[Any]:
-            with _Record(name, ask(args)) as record:
-                visit, parts = start(), fn(*args, **named)
+            with _Record(name, ask(args)) as record, _sentence(record):
                 try:
-                    while True:
-                        with use(visit), _sentence(record):
-                            try:
-                                part = next(parts)
-                            except StopIteration:
-                                return
-                        record.look(part)
-                        yield part
+                    with closing(steps(start(), fn(*args, **named))) as parts:
+                        for part in parts:
+                            record.look(part)
+                            yield part
                 finally:
-                    parts.close()
                     after_work()
 
         return stream

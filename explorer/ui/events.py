@@ -33,14 +33,12 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
     latest = LatestState()
 
     def rerun(shown: tuple[Any, ...] | None, *values: Any) -> Iterator[tuple[Any, ...]]:
-        if shown == values:  # one change can be told several times, as when a link is opened
-            yield gr.skip(), gr.skip(), gr.skip()
-            return
         begun = False
-        for grid, status in latest.work(page_of_event(), state_of(*values), run(*values)):
-            begun = True
-            yield grid, status, values if status["kind"] == "done" else None
-        if not begun:  # superseded; Gradio would empty the outputs of what yields nothing
+        if shown != values:  # one change can be told several times, as when a link is opened
+            for grid, status in latest.work(page_of_event(), state_of(*values), run(*values)):
+                begun = True
+                yield grid, status, values if status["kind"] == "done" else None
+        if not begun:  # Gradio would empty the outputs of what yields nothing
             yield gr.skip(), gr.skip(), gr.skip()
 
     def state_of(photo: str | None, query: Any, *values: Any) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from gradio.context import LocalContext
 
 from explorer.resources.request_context import Superseded, current, steps
+from explorer.upsamplers.settings import freeze
 
 T = TypeVar("T")
 MOST_VISITORS = 1000  # remembered at once; a forgotten one's work is not stopped
@@ -32,14 +33,14 @@ class LatestState:
     def announce(self, visitor: str, state: Any) -> None:
         """Remember what a visitor's page asks for from now on."""
         with self._lock:
-            self._states[visitor] = _frozen(state)
+            self._states[visitor] = freeze(state)
             self._states.move_to_end(visitor)
             while len(self._states) > MOST_VISITORS:
                 self._states.popitem(last=False)
 
     def is_latest(self, visitor: str, state: Any) -> bool:
         """Whether a visitor's page still asks for this."""
-        frozen = _frozen(state)
+        frozen = freeze(state)
         with self._lock:
             return self._states.get(visitor, frozen) == frozen
 
@@ -59,12 +60,3 @@ class LatestState:
             yield from steps(replace(request, is_wanted=is_wanted), parts)
         except Superseded:
             return
-
-
-def _frozen(state: Any) -> Hashable:
-    """Return a state of JSON values as something to compare and to keep."""
-    if isinstance(state, list | tuple):
-        return tuple(map(_frozen, state))
-    if isinstance(state, dict):
-        return tuple(sorted((key, _frozen(value)) for key, value in state.items()))
-    return state

@@ -208,6 +208,10 @@ class Session:
 
         return self.results.get(("resampler", *self.key(options, backbone, upsampler)), make)
 
+    def is_prepared(self, options: Options, backbone: str, upsampler: str) -> bool:
+        """Whether ``resampler`` is kept, so that asking for it costs nothing."""
+        return ("resampler", *self.key(options, backbone, upsampler)) in self.results
+
     def _image_half(
         self, options: Options, method: Upsampler, image: Tensor, grid: tuple[int, int]
     ) -> ImageHalf:

@@ -17,10 +17,10 @@ from explorer.core.messages import quoted
 from explorer.core.validation import Described, Real, Whole, checked
 from explorer.session import Options, Session, identity
 from explorer.upsamplers import UPSAMPLERS
-from explorer.views.base import VIEWS, View, error_panel, joined, method_title, photo_panel
+from explorer.views.base import VIEWS, View, error_panel, joined, photo_panel
 from explorer.views.basis import Basis, Scale, fit, project
 from explorer.views.params import Control, Params
-from explorer.views.rows import row_label
+from explorer.views.rows import PairContext, row_label
 
 KEPT = 12
 PREVIEW_SHRINK = 4
@@ -108,23 +108,24 @@ class PCAView(View):
             except Exception as error:
                 about = {"role": "coarse", "backbone": backbone}
                 yield error_panel(label, "Coarse", options.output, error, **about)
-        pairs = [(*row, method) for row in rows for method in sorted(options.upsamplers, key=_cost)]
+        places = [
+            PairContext(session, options, *row, method)
+            for row in rows
+            for method in sorted(options.upsamplers, key=_cost)
+        ]
         for work in (self._quick, self._preview, self._method):
             left = []
-            for pair in pairs:
-                backbone, label, method = pair
-                final = False
+            for place in places:
                 try:
-                    for panel in work(session, options, *pair, setting):
-                        final = not panel.preview
-                        yield panel
+                    panel = work(place, setting)
                 except Exception as error:  # the other panels must come whatever happens
-                    final = True
-                    about = {"backbone": backbone, "method": method}
-                    yield error_panel(label, method_title(method), options.output, error, **about)
-                if not final:
-                    left.append(pair)
-            pairs = left
+                    about = {"backbone": place.backbone, "method": place.method}
+                    panel = error_panel(place.label, place.column, place.size, error, **about)
+                if panel is not None:
+                    yield panel
+                if panel is None or panel.preview:
+                    left.append(place)
+            places = left
 
     def render(self, session: Session, options: Options) -> list[Panel]:
         """Return all final panels, row by row, methods in the order of the options."""
@@ -196,87 +197,47 @@ class PCAView(View):
             grid=features.grid,
         )
 
-    def _quick(
-        self,
-        session: Session,
-        options: Options,
-        backbone: str,
-        label: str,
-        method: str,
-        setting: PCAParams,
-    ) -> Iterator[Panel]:
-        """Yield the map of a method without an encoder, or one that is kept already."""
-        made = session.upsampler(method, backbone, options)
-        kept = ("resampler", *session.key(options, backbone, method)) in session.results
-        if kept or not made.trained:
-            yield from self._method(session, options, backbone, label, method, setting)
+    def _quick(self, place: PairContext, setting: PCAParams) -> Panel | None:
+        """Return the map of a method without an encoder, or one that is kept already."""
+        return self._method(place, setting) if not place.upsampler.trained or place.kept else None
 
-    def _preview(
-        self,
-        session: Session,
-        options: Options,
-        backbone: str,
-        label: str,
-        method: str,
-        setting: PCAParams,
-    ) -> Iterator[Panel]:
-        """Yield a map of a part of the size, if it shows the same colours as the whole one."""
-        made = session.upsampler(method, backbone, options)
-        if made.space != "backbone" or min(options.output) < SMALLEST_PREVIEWED:
-            return
+    def _preview(self, place: PairContext, setting: PCAParams) -> Panel | None:
+        """Return a map of a part of the size, if it shows the same colours as the whole one."""
+        session, options, backbone = place.session, place.options, place.backbone
+        if place.upsampler.space != "backbone" or min(place.size) < SMALLEST_PREVIEWED:
+            return None
         basis, scale = self.basis(session, options, backbone, setting)
         try:
-            small = session.preview(options, backbone, method, PREVIEW_SHRINK)
+            small = session.preview(options, backbone, place.method, PREVIEW_SHRINK)
         except SizeError:  # what is too small for a preview may be large enough in full
-            return
+            return None
         chosen = list(setting.components)
         colours = small.project(basis.weight[chosen], basis.bias[chosen])[0]
-        yield Panel(
-            label,
-            method_title(method),
+        return Panel(
+            place.label,
+            place.column,
             scale.paint(colours),
             caption=f"preview at 1/{PREVIEW_SHRINK} size",
-            origin=made.origin,
+            origin=place.upsampler.origin,
             backbone=backbone,
-            method=method,
+            method=place.method,
             grid=small.grid,
             preview=True,
         )
 
-    def _method(
-        self,
-        session: Session,
-        options: Options,
-        backbone: str,
-        label: str,
-        method: str,
-        setting: PCAParams,
-    ) -> Iterator[Panel]:
-        model = session.backbone(backbone)
-        made = session.upsampler(method, backbone, options)
+    def _method(self, place: PairContext, setting: PCAParams) -> Panel:
+        session, options, backbone = place.session, place.options, place.backbone
+        made = place.upsampler
         start = time.perf_counter()
-        colours, scale, basis = self.projected(session, options, backbone, method, setting)
-        prepared = session.resampler(options, backbone, method)
+        colours, scale, basis = self.projected(session, options, backbone, place.method, setting)
+        prepared = session.resampler(options, backbone, place.method)
         seconds = max(prepared.seconds, time.perf_counter() - start)
-        notes = [
-            made.weights_caption(),
-            model.alignment_note(options.align),
-            prepared.resampler.note(),
-        ]
+        notes = [prepared.resampler.note()]
         if made.space != "backbone":
             notes.append("own PCA basis: outputs live in a normalised space")
-        yield Panel(
-            label,
-            method_title(method),
-            scale.paint(colours[0]),
-            caption=joined(*notes),
-            origin=made.origin,
-            recipe=self._recipe(options, backbone, model, made, setting, basis),
-            backbone=backbone,
-            method=method,
-            grid=prepared.resampler.grid,
-            seconds=seconds,
-        )
+        model = session.backbone(backbone)
+        recipe = self._recipe(options, backbone, model, made, setting, basis)
+        return place.panel(scale.paint(colours[0]), notes, recipe=recipe, seconds=seconds)
 
     def _pick(self, components: Tensor, setting: PCAParams) -> Tensor:
         return components[:, list(setting.components)]

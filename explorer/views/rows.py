@@ -47,6 +47,11 @@ class PairContext:
         return self.session.resampler(self.options, self.backbone, self.method).resampler
 
     @property
+    def kept(self) -> bool:
+        """Whether the resampler is prepared already."""
+        return self.session.is_prepared(self.options, self.backbone, self.method)
+
+    @property
     def size(self) -> tuple[int, int]:
         """(H', W') of the output."""
         return self.options.output

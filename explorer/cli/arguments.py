@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from explorer.cli.batch import find_photos, output_names, refuse_overwriting, run_all
-from explorer.core import ExplorerError
+from explorer.core import ALIGN, ExplorerError
 from explorer.core.messages import one_line, quoted
 from explorer.core.validation import (
     NotJsonError,
@@ -51,6 +51,11 @@ def add_align(parser: argparse.ArgumentParser) -> None:
     """Declare --align and --no-align, None if neither is given."""
     meaning = "move the photo before the backbone so that cells describe the pixels under them"
     parser.add_argument("--align", action=argparse.BooleanOptionalAction, help=meaning)
+
+
+def chosen_align(args: argparse.Namespace) -> bool:
+    """Return what --align or --no-align says, or the default."""
+    return ALIGN if args.align is None else args.align
 
 
 def destination(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from explorer.cli.arguments import add_align
-from explorer.evaluation import task_names
+from explorer.cli.arguments import add_align, chosen_align
+from explorer.evaluation import probe_names, task_names
 from explorer.files.inputs import given_path
 from explorer.files.outputs import add_output
 from explorer.weights.rows import check_checkpoint_name
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, kind):
-    from explorer.core import ALIGN, ExplorerError
+    from explorer.core import ExplorerError
 
     limits = (args.limit or "").split(",") if args.limit else []
     if len(limits) > 2 or not all(part.strip().isdigit() for part in limits):
@@ -118,7 +118,7 @@ def _request(args: argparse.Namespace, kind):
         steps=args.steps,
         variants=tuple(args.probes.split(",")),
         input_size=args.input_size,
-        align=ALIGN if args.align is None else args.align,
+        align=chosen_align(args),
         output_size=None if args.output_size == "labels" else int(args.output_size),
         cache=args.cache,
         cache_bytes=int(args.cache_gib * 2**30),
@@ -161,9 +161,6 @@ def _kinds(args: argparse.Namespace) -> list[str | None]:
     from explorer.evaluation.comparisons import COMPARISONS
     from explorer.probes import PROBES
 
-    if args.task in PROBES:
-        return [PROBES.get(args.task).maps]
     if args.task in COMPARISONS:
         return [COMPARISONS.get(args.task).maps(args.labels)]
-    has_depth = (args.data / "depth").is_dir()
-    return [*(["labels"] if args.labels or not has_depth else []), *(["depth"] * has_depth)]
+    return [PROBES.get(name).maps for name in probe_names(args.task, args.data, args.labels)]

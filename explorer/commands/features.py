@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.cli.arguments import (
     add_align,
     add_run_arguments,
+    chosen_align,
     destination,
     run_photos,
 )
@@ -84,7 +85,6 @@ def run(args: argparse.Namespace) -> int:
     """Write the files; return 0, or 1 if some photo of several failed."""
     import numpy as np
 
-    from explorer.core import ALIGN
     from explorer.files.outputs import check_name
     from explorer.files.tensors import KINDS, read_tensor_recipe, sidecar
     from explorer.imaging import Photo, open_photo
@@ -103,8 +103,7 @@ def run(args: argparse.Namespace) -> int:
     def options_of(photo: Photo) -> Options:
         chosen = (args.backbone,), (args.upsampler,)
         sizes = args.input_size, args.output_size
-        align = ALIGN if args.align is None else args.align
-        return Options(photo, *chosen, *sizes, checkpoints, align=align)
+        return Options(photo, *chosen, *sizes, checkpoints, align=chosen_align(args))
 
     # what no photo can change is checked and loaded before the first one
     session.upsampler(args.upsampler, args.backbone, options_of(Photo(np.zeros((64, 64, 3), "u1"))))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.cli.arguments import (
     add_align,
     add_run_arguments,
+    chosen_align,
     destination,
     name_list,
     numbers,
@@ -161,7 +162,7 @@ def read_plan(
     """
     import numpy as np
 
-    from explorer.core import ALIGN, ExplorerError
+    from explorer.core import ExplorerError
     from explorer.figure import PRESETS, FigureStyle
     from explorer.imaging import Photo
     from explorer.reproduce import Shown, check_checkpoints, figure_recipe
@@ -180,7 +181,7 @@ def read_plan(
         SIZE if args.output_size is None else args.output_size,
     )
 
-    align = ALIGN if args.align is None else args.align
+    align = chosen_align(args)
 
     def options_of(photo: Photo) -> Options:
         chosen = (backbones, upsamplers, *sizes, checkpoints)

@@ -75,13 +75,12 @@ def _check_pair(photo_path, map_path, kind, names, depth_max) -> list[str]:
     try:
         classes = None if names is None else len(names)
         reader = READERS.create(kind, classes=classes, depth_max=depth_max)
-        useful = reader.useful(map_path)
+        found = reader.read(map_path)
+        useful = reader.useful(found)
         if photo is not None:
             same_size(map_path, tuple(useful.shape), photo_path, photo.size)
-        if not useful.any():
-            short = short_name(map_path)
-            faults.append(f"{short} has no pixel to learn from: all are unlabelled or invalid")
-        faults += reader.faults(map_path)
+        told = [] if useful.any() else ["no pixel to learn from: all are unlabelled or invalid"]
+        faults += [f"{short_name(map_path)} has {what}" for what in told + reader.faults(found)]
     except ExplorerError as error:
         faults.append(str(error))
     return faults

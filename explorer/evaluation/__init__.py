@@ -20,6 +20,20 @@ def task_names() -> list[str]:
     return [name for name in (*probes, "preservation", *comparisons) if name != "base"]
 
 
+def probe_names(task: str, data: Path, labels: str | None) -> list[str]:
+    """Return the probes that a task trains: "preservation" has those that the data allow.
+
+    Args:
+        task: a probe's name, or "preservation".
+        data: the data set's folder.
+        labels: the folder of label maps, if one was named.
+    """
+    if task != "preservation":
+        return [task]
+    depth = (data / "depth").is_dir()
+    return ["segmentation"] * (labels is not None or not depth) + ["depth"] * depth
+
+
 def _folders(package: str) -> list[str]:
     loaded = sys.modules.get(f"{__name__}.{package}")
     return list(loaded.__path__) if loaded else [str(Path(__file__).parent / package)]

@@ -18,6 +18,7 @@ from explorer.core import ALIGN
 from explorer.datasets import Dataset, Example, open_dataset
 from explorer.datasets.maps import map_size, same_size
 from explorer.datasets.splits import subsample
+from explorer.evaluation import probe_names
 from explorer.evaluation.comparing import CompareRun
 from explorer.evaluation.comparisons import COMPARISONS
 from explorer.evaluation.environment import machine, versions
@@ -124,21 +125,14 @@ class Evaluation:
         return summary_line(self.facts, tables, path)
 
     def _tasks(self) -> list[str]:
-        """Return the probes a request trains: preservation has those its data allow."""
-        request = self.request
-        if request.task != "preservation":
-            return [request.task]
-        depth = (request.data / "depth").is_dir()
-        labels = request.labels is not None or not depth
-        return ["segmentation"] * labels + ["depth"] * depth
+        return probe_names(self.request.task, self.request.data, self.request.labels)
 
     # --- the two families ---
 
     def _probe(self, name: str) -> list[Table]:
         request = self.request
-        data = self._open(
-            PROBES.get(name).maps, request.labels if PROBES.get(name).maps == "labels" else None
-        )
+        kind = PROBES.get(name).maps
+        data = self._open(kind, request.labels if kind == "labels" else None)
         train = subsample(data.train, request.limit_train)
         test = subsample(data.test, request.limit_test)
         _check_sizes([*train, *test])

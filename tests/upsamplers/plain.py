@@ -24,12 +24,11 @@ def guided(method, image, features, size):
         keys = F.adaptive_avg_pool2d(method.key_encoder(x), features.shape[-2:])
     del x
     queries, keys = queries.detach(), keys.detach()
+    described = method.key_features_encoder(F.normalize(features, dim=1))
     if method.name == "jafar":
-        described = method.key_features_encoder(F.normalize(features, dim=1))
         keys = method.sft_key(keys, described)
         queries = method.norm_query(queries)
     else:
-        described = method.key_features_encoder(F.normalize(features, dim=1))
         keys = method.aggregation(torch.cat([keys, described], dim=1))
     attention = method.cross_decode.cross_attn
     queries = method.cross_decode.conv2d(queries).flatten(2).transpose(1, 2)

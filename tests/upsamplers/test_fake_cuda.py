@@ -38,12 +38,11 @@ def read_everything(method, image, grid, size):
         made.features((2, 5)),
         made.project(weight, bias),
     ]
-    if type(made).stencil is LinearResampler.stencil:
-        pass  # it differentiates, for which autograd wants a real device
-    elif method.single_stencil:
-        answers += [made.stencil(5, 4), made.pixel(5, 4)]
-    else:
+    # The default stencil differentiates, for which autograd wants a real device.
+    if type(made).stencil is not LinearResampler.stencil:
         answers.append(made.pixel(5, 4))
+        if method.single_stencil:
+            answers.append(made.stencil(5, 4))
     if type(made).sample is not Resampler.sample:  # which looks for the bands that are asked for
         answers.append(made.sample(rows, cols))
     if method.has_attention:

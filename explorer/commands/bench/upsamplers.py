@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.cli.arguments import name_list
-from explorer.commands.bench.measuring import measured
+from explorer.commands.bench.measuring import GIB, measured
 from explorer.core import ExplorerError
+from explorer.files.atomic import write_atomically
 from explorer.files.inputs import given_path
 from explorer.files.outputs import add_output
 
@@ -27,7 +28,6 @@ ORDER = 5  # in the command's help
 CELL = 14  # pixels
 REPEATS = 3
 PLAIN_DEFAULT = Path("tests/upsamplers/plain.py")
-GIB = 2**30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def bench(args: argparse.Namespace) -> list[bool]:
     table.insert(1, "|" + "---|" * len(rows[0]))
     print("\n".join(["", *table]))
     if args.out:
-        Path(args.out).write_text("\n".join(table) + "\n", "utf-8")
+        write_atomically(Path(args.out), ("\n".join(table) + "\n").encode())
     return []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -37,10 +37,10 @@ class MapReader(ABC):
             ExplorerError: the file is unreadable or holds something else.
         """
 
-    def useful(self, path: Path) -> Tensor:
-        """Return where a map teaches something, (H, W) bool; raises as ``read``."""
-        return self.read(path)[1]
+    def useful(self, found: Any) -> Tensor:
+        """Return where a map teaches something, (H, W) bool, given what ``read`` returned."""
+        return found[1]
 
-    def faults(self, path: Path) -> list[str]:
-        """Return sentences on values that are read but cannot be right."""
+    def faults(self, found: Any) -> list[str]:
+        """Return what a map "has" that cannot be right, given what ``read`` returned."""
         return []

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from explorer.datasets.maps import (
     DEPTH_MAX,
-    short_name,
     stored_values,
 )
 from explorer.datasets.readers.base import READERS, MapReader
@@ -27,15 +26,12 @@ class Depth(MapReader):
         """Return metres and validity; see ``read_depth``."""
         return read_depth(path, self.depth_max)
 
-    def faults(self, path: Path) -> list[str]:
+    def faults(self, found: tuple[Tensor, Tensor]) -> list[str]:
         """Say that depths lie beyond the largest one."""
-        metres, valid = self.read(path)
+        metres, valid = found
         if not valid.any() or metres[valid].max() <= 1.005 * self.depth_max:
             return []
-        return [
-            f"{short_name(path)} has depths up to {metres[valid].max():.1f} m, beyond --depth-max "
-            f"{self.depth_max:g}"
-        ]
+        return [f"depths up to {metres[valid].max():.1f} m, beyond --depth-max {self.depth_max:g}"]
 
 
 def read_depth(path: Path, depth_max: float = DEPTH_MAX) -> tuple[Tensor, Tensor]:

@@ -29,9 +29,9 @@ class Labels(MapReader):
         """Return the numbers; see ``read_labels``."""
         return read_labels(path, self.classes)
 
-    def useful(self, path: Path) -> Tensor:
+    def useful(self, found: Tensor) -> Tensor:
         """Return which pixels are labelled."""
-        return self.read(path) != IGNORE
+        return found != IGNORE
 
 
 def read_labels(path: Path, classes: int | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import gradio as gr
@@ -15,16 +16,17 @@ from explorer.views.params import FIRST, METHODS, PROBES, Option
 
 def build(defaults: Settings) -> tuple[dict[str, gr.components.Component], gr.Image]:
     """Make the fields, by the name of the setting they hold, and the second photo; only what the
-    chosen view reads is shown.
+    chosen view reads is shown, what it shares with other views last.
     """
     kinds = {name: VIEWS.get(name) for name in VIEWS}
     titles = [(kind.title, name) for name, kind in kinds.items()]
     read = {name: {option.key for option in kind.options()} for name, kind in kinds.items()}
+    users = Counter(key for keys in read.values() for key in keys)
     view = gr.Radio(titles, value=defaults.view, show_label=False, container=False, elem_id="view")
     with gr.Row(elem_id="view-options"):
         fields = {
             key: _control(option, getattr(defaults, key), key in read[defaults.view])
-            for key, option in page_options().items()
+            for key, option in sorted(page_options().items(), key=lambda one: users[one[0]] > 1)
         }
     second = photo_input(
         label="Second photo, to look for the query in",

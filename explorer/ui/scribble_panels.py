@@ -45,8 +45,10 @@ def scribbled(
     session: Session, options: Options, query: tuple[float, float] | None
 ) -> Iterator[Shown]:
     """Yield (grid value, status): what is being prepared, then predictions, or what to paint."""
+    status = {"text": "Working…", "kind": "work"}
     for text in prepare(session, options):
-        yield gr.skip(), {"text": text, "kind": "work"}
+        status = {"text": text, "kind": "work"}
+        yield gr.skip(), status
     strokes = strokes_of(options)
     size = options.output
     try:
@@ -68,7 +70,7 @@ def scribbled(
             panels.append(panel)
             if time.monotonic() - shown > PATIENCE:
                 shown = time.monotonic()
-                yield grid(), gr.skip()
+                yield grid(), status
     text = (
         f"{len(strokes)} strokes of {len(classes)} classes, {size[0]}×{size[1]} pixels labelled on "
         f"{session.device.type}"

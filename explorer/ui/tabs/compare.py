@@ -24,7 +24,7 @@ TITLE = "Compare"
 PHOTO = "photo"
 IDLE = {"text": "Choose two panels.", "kind": "done"}
 log = logging.getLogger(__name__)
-Shown = tuple[Any, Any, Any, Any, dict[str, str]]  # left menu, right menu, swipe, map, status
+Shown = tuple[Any, Any, dict[str, str]]  # swipe, map, status
 
 
 def build(page: Page, session: Session) -> None:
@@ -45,35 +45,40 @@ def build(page: Page, session: Session) -> None:
                 apart = panel_grid("apart")
     inputs = [left, right, *page.inputs()]
 
+    def choose(one: str, other: str, _, *values: Any) -> tuple[Any, Any]:
+        settings = page.settings(*values)
+        menu = sides(settings)
+        one, other = chosen(settings, one, other)
+        return gr.update(choices=menu, value=one), gr.update(choices=menu, value=other)
+
     def run(one: str, other: str, photo: str | None, *values: Any) -> Iterator[Shown]:
+        swiped = difference = gr.skip()
         try:
             settings, options = page.settings(*values), page.options(photo, *values)
-            menu = sides(settings)
-            known = [value for _, value in menu]
-            one = one if one in known else known[min(1, len(known) - 1)]
-            other = other if other in known and other != one else known[-1]
-            choices = gr.update(choices=menu, value=one), gr.update(choices=menu, value=other)
-            yield *choices, gr.skip(), gr.skip(), {"text": "Working: two panels", "kind": "work"}
-            for shown in compared(session, settings, options, one, other):
-                yield gr.skip(), gr.skip(), *shown
+            yield swiped, difference, {"text": "Working: two panels", "kind": "work"}
+            pair = chosen(settings, one, other)
+            for swiped, difference, text in compared(session, settings, options, *pair):
+                yield swiped, difference, text
         except Exception as error:
-            skipped = [gr.skip()] * 4
-            yield *skipped, error_status(error, log)
+            yield swiped, difference, error_status(error, log)
 
     def pick(picked: Any, one: str, other: str, photo: str | None, _, *values: Any):
         try:
             click = read_click(picked)
         except ExplorerError as error:
-            skipped = [gr.skip()] * 4
-            yield *skipped, error_status(error, log), gr.skip()
+            yield gr.skip(), gr.skip(), error_status(error, log), gr.skip()
             return
         point = (click.row, click.col)
         for shown in run(one, other, photo, point, *values):
             yield *shown, point
 
-    outputs = [left, right, swipe, apart, status]
+    # Two listeners, and a value is never followed by a skip: Gradio's page changes a streamed value
+    # in place into the next one, also one that it has not yet handed to its component.
+    outputs = [swipe, apart, status]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([tab.select, left.input, right.input], run, inputs, outputs, **quiet)
+    changed = [tab.select, left.input, right.input]
+    gr.on(changed, choose, inputs, [left, right], queue=False, **quiet)
+    gr.on(changed, run, inputs, outputs, **quiet)
     with tab:
         for linked in (swipe, apart):
             on_pick(linked, pick, inputs, [*outputs, page.query])
@@ -82,6 +87,13 @@ def build(page: Page, session: Session) -> None:
 def sides(settings: Settings) -> list[tuple[str, str]]:
     """Return (label, value) of the panels to choose from: the photo, then backbone x method."""
     return [("Photo", PHOTO), *panel_choices(settings.backbones, settings.upsamplers)]
+
+
+def chosen(settings: Settings, one: str, other: str) -> tuple[str, str]:
+    """Return the two sides that are asked for; others in place of those that are gone."""
+    known = [value for _, value in sides(settings)]
+    one = one if one in known else known[min(1, len(known) - 1)]
+    return one, other if other in known and other != one else known[-1]
 
 
 def compared(
@@ -113,7 +125,7 @@ def compared(
         view={"reference": first},
     )
     apart = VIEWS.create("difference").render(session, pair)[-1]
-    yield gr.skip(), grid_value([apart], **shared), {"text": text, "kind": "done"}
+    yield swipe, grid_value([apart], **shared), {"text": text, "kind": "done"}
 
 
 def _panel(made: list[Panel], name: str) -> Panel:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from explorer.core import ExplorerError
 from explorer.session import Options, Session
 from explorer.ui.choices import panel_choices, panel_names
 from explorer.ui.downloads import download_value, downloads
@@ -29,9 +30,11 @@ from explorer.ui.scribble_files import (
 )
 from explorer.ui.scribble_panels import probabilities, scribble_options, scribbled
 from explorer.ui.status import error_status, status_line
+from explorer.upsamplers.settings import freeze
 from explorer.views.predictions import SHOWN, ProbeParams
 
 TITLE = "Scribble"
+WORKING = {"text": "Working…", "kind": "work"}
 IDLE = {"text": "Choose a photo, then paint on it.", "kind": "done"}
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,7 @@ def build(page: Page, session: Session) -> None:
                     with gr.Column(scale=1, min_width=150):
                         png = gr.Button("PNG with palette", size="sm", elem_id="labels-png")
                         npy = gr.Button("NumPy array", size="sm", elem_id="labels-npy")
+        done = gr.State()  # what the panels on screen were made from
         saved = downloads("scribble-save")
 
     inputs = [show, opacity, chosen, *page.inputs()]
@@ -92,24 +96,37 @@ def build(page: Page, session: Session) -> None:
         strokes = found.strokes if found.photo == options.photo.digest else []  # of another one
         return found, scribble_options(options, strokes, shown, opaque)
 
-    def run(painted, shown, opaque, method, photo, *values) -> Iterator[tuple[Any, ...]]:
-        skipped = [gr.skip()] * 4
+    def turn(painted, *values) -> tuple[Any, Any]:
+        """Show the canvas its photo, and the menu what there are label maps of."""
+        photo, method = values[3], values[2]
         try:
-            if not read_painted(painted).visible:
-                yield tuple(skipped)
-                return
-            found, options = read(painted, shown, opaque, photo, *values)
-            shows = found.photo == options.photo.digest
+            found, options = read_painted(painted), page.options(photo, *values[4:])
             known = panel_choices(options.backbones, options.upsamplers)
+            if not (found.visible and known):
+                return gr.skip(), gr.skip()
             method = method if method in [value for _, value in known] else known[-1][1]
+            shows = found.photo == options.photo.digest
             menu = gr.update(choices=known, value=method)
-            begun = gr.skip() if shows else canvas_value(options.photo)
-            yield begun, menu, gr.skip(), {"text": "Working…", "kind": "work"}
-            query = page.settings(*values).query
-            for panels, text in scribbled(session, options, query):
-                yield gr.skip(), gr.skip(), panels, text
+            return gr.skip() if shows else canvas_value(options.photo), menu
+        except ExplorerError:  # what is wrong, ``run`` says
+            return gr.skip(), gr.skip()
+
+    def run(painted, done, shown, opaque, method, *values) -> Iterator[tuple[Any, ...]]:
+        """Predict again, unless nothing has changed: the tab and its canvas both say when they
+        come into sight.
+        """
+        panels = gr.skip()
+        try:
+            options = read(painted, shown, opaque, *values)[1]
+            state = freeze((options.view, values))
+            if not read_painted(painted).visible or state == done:
+                yield gr.skip(), gr.skip(), gr.skip()
+                return
+            yield panels, WORKING, None
+            for panels, text in scribbled(session, options, page.settings(*values[1:]).query):
+                yield panels, text, state if text["kind"] == "done" else None
         except Exception as error:
-            yield *skipped[:3], error_status(error, log)
+            yield panels, error_status(error, log), None
 
     def pick(painted, shown, opaque, _, photo, *values) -> tuple[dict[str, str], Any]:
         try:
@@ -154,7 +171,11 @@ def build(page: Page, session: Session) -> None:
     changed = [tab.select, canvas.input, show.input, opacity.release, page.photo.change]
     changed += page.changes("backbones", "upsamplers", "input_size", "output_size")
     with tab:
-        on_paint(canvas, grid, changed, run, inputs, [canvas, chosen, grid, status])
+        # Two listeners, and a value is never followed by a skip: Gradio's page changes a streamed
+        # value in place into the next one, also one that it has not yet handed to its component.
+        at_once = {"queue": False}
+        on_paint(canvas, grid, changed, turn, inputs, [canvas, chosen], **at_once)
+        on_paint(canvas, grid, changed, run, [done, *inputs], [grid, status, done])
         on_paint(canvas, grid, [grid.select], pick, inputs, [status, page.query])
         for button, make in ((save, strokes_of), (png, labels_of("png")), (npy, labels_of("npy"))):
             on_paint(canvas, grid, [button.click], keep(make), inputs, [saved, status])

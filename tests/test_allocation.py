@@ -52,6 +52,7 @@ def test_large_tensors_reuse_pages():
     assert faults("keep") * 4 < faults("plain")  # a heap that grows once may fault one of eight
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has these settings")
 def test_what_a_cache_released_is_given_back_where_memory_is_short():
     found = subprocess.run(

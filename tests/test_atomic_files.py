@@ -91,6 +91,7 @@ def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(tmp_p
         alive.wait()
 
 
+@pytest.mark.slow
 def test_an_interrupted_writer_leaves_nothing(tmp_path):
     process, part = start_writer(tmp_path / "x.pdf")
     process.send_signal(signal.SIGINT)

@@ -94,6 +94,7 @@ def as_reported(column, method):
     return " / ".join(cells[:1] if task.startswith("normals") else cells).replace("+0.0)", "0.0)")
 
 
+@pytest.mark.slow
 def test_the_tables_of_the_evaluation_page_repeat_the_reports(monkeypatch):
     monkeypatch.delenv("EXPLORER_RESULTS", raising=False)
     text = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", BY_NAME["evaluation"].read_text("utf-8"))

@@ -354,6 +354,7 @@ def test_a_failed_panel_says_why_and_keeps_its_place():
         render(shown, FigureStyle(insets=(Inset((0, 0.5, 0, 0.5)),)), fmt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_draw_any_panels(name):
     for shown in (rich(), panels(), panels(("a",), ("x",))):
@@ -401,6 +402,7 @@ def test_inset_colors_stay_apart_for_every_reader():
     assert found == [("red", "green", "deuteranopia")]
 
 
+@pytest.mark.slow
 def test_cost_of_a_large_figure():
     shown = panels(("a", "b", "c"), "123456", size=(448, 448))
     for fmt in FORMATS:

@@ -76,6 +76,7 @@ def figures(draw):
     return found, style
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(figures())
 def test_nothing_overlaps_and_everything_is_on_the_sheet(figure):

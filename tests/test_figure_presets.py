@@ -63,6 +63,7 @@ def postcard(tmp_path):
         yield module.postcard
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_makes_a_style_for_any_panels(name):
     for case, panels in cases().items():

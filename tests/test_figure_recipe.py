@@ -68,6 +68,7 @@ def test_round_trip(fmt, tmp_path):
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.dictionaries(st.text(), _JSON, max_size=4), st.sampled_from(FORMATS))
 def test_round_trip_of_any_json(recipe, fmt):
@@ -80,6 +81,7 @@ def test_key_order_does_not_matter():
         assert render(PANELS, fmt=fmt, recipe=RECIPE) == render(PANELS, fmt=fmt, recipe=turned)
 
 
+@pytest.mark.slow
 def test_a_figure_drawn_again_from_its_own_style_has_the_same_bytes(tmp_path):
     style = PRESETS["method comparison with insets"](PANELS)
     for fmt in FORMATS:

@@ -592,6 +592,7 @@ def test_resize_is_antialiased_clamped_and_differentiable() -> None:
     assert image.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 @given(
     st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.floats(0, 1)
 )

@@ -130,6 +130,7 @@ def test_the_upsampler_to_start_from_keeps_every_promise(mine):
     assert len(tried) >= 18
 
 
+@pytest.mark.slow
 def test_the_upsampler_to_start_from_is_on_the_page(mine):
     from explorer.session import Session
     from explorer.ui.choices import upsampler_choices
@@ -163,6 +164,7 @@ def talk(address, place, monkeypatch, methods='["bilinear", "anyup"]'):
     return names
 
 
+@pytest.mark.slow
 def test_the_api_knows_the_upsampler_to_start_from(address, mine, place, monkeypatch):
     names = talk(address, place, monkeypatch, '["bilinear", "mine"]')
     assert [panel["column"] for panel in names["panels"]] == ["Photo", "Coarse", "Bilinear", "Mine"]

@@ -70,6 +70,7 @@ def small(photo, **changes):
     )
 
 
+@pytest.mark.slow
 def test_everything_that_changes_the_result_changes_the_key(photo):
     session = Session("cpu", allow_network=False)
     base = small(photo)

@@ -48,6 +48,7 @@ def shrunk(tmp_path):
         yield module.Shrunk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES.names())
 def test_every_entry_tells_menus_what_they_need(name):
     keeps_its_promises(name)

@@ -151,6 +151,7 @@ FAMILIES = {  # small ones of each way in which timm arranges its maps, and a re
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, grid", FAMILIES.items())
 def test_cells_look_at_their_own_place_in_the_image(name, grid):
     torch.manual_seed(0)
@@ -169,6 +170,7 @@ def test_cells_look_at_their_own_place_in_the_image(name, grid):
         assert here > 1.2 * max(parts.values()), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hiera_tiny_224", "hieradet_small", "sam2_hiera_tiny"])
 def test_hiera_is_read_at_its_last_block_and_says_so(name):
     """Its only norm comes after pooling; timm refuses to norm single cells with an assertion."""
@@ -187,6 +189,7 @@ def test_hiera_is_read_at_its_last_block_and_says_so(name):
     assert staged.extract(image).data.shape[-2:] == (28, 28) and staged.remark == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage, width", [(None, 256), ("3", 768)])
 def test_a_norm_that_changes_the_width_is_counted(stage, width):
     """SAM's norm is its neck: 256 channels of 768."""
@@ -195,6 +198,7 @@ def test_a_norm_that_changes_the_width_is_counted(stage, width):
     assert features.shape == (1, width, 4, 6) and backbone.dim == width and backbone.remark == ""
 
 
+@pytest.mark.slow
 def test_labels_say_that_there_was_no_norm(monkeypatch):
     untrained = functools.partial(load_backbone, pretrained=False)
     monkeypatch.setattr("explorer.session.load_backbone", untrained)
@@ -218,6 +222,7 @@ REFUSED = [  # architecture, size, error, sentence
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, size, error, sentence", REFUSED, ids=[row[0] for row in REFUSED])
 def test_what_cannot_be_read_is_refused_truly(name, size, error, sentence):
     backbone = load_backbone(name, device="cpu", pretrained=False)

@@ -13,6 +13,7 @@ def figure(photo, out, *more):
     return main(["figure", str(photo), *small, "--out", str(out), "--device", "cpu", *more])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
 def test_a_figure_with_its_recipe(photo, tmp_path, kind, capsys):
     out = tmp_path / f"figure.{kind}"

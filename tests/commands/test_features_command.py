@@ -138,6 +138,7 @@ def test_one_basis_for_many_photos(photo, tmp_path):
     assert torch.allclose(a["projection"], b["projection"], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["safetensors", "npy"])
 def test_a_run_over_many_photos_goes_on(photo, tmp_path, capsys, kind):
     folder, out = tmp_path / "album", tmp_path / "out"

@@ -154,6 +154,7 @@ def test_a_preset_is_recorded_and_repeated(photo, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_second_photo(photo, other, tmp_path, capsys):
     out = tmp_path / "a.svg"
     assert fresh(photo, out, "--views", "similarity", "--second", other) == 0
@@ -189,6 +190,7 @@ def weights(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_file_of_weights_is_named_and_found_again(photo, weights, tmp_path, capsys):
     out = tmp_path / "a.png"
     assert fresh(photo, out, "--checkpoint", f"anyup={weights / 'own.safetensors'}") == 0
@@ -330,6 +332,7 @@ def album(tmp_path):
 CHEAP = [*SMALL, "--upsamplers", "nearest,bilinear", "--format", "png"]
 
 
+@pytest.mark.slow
 def test_a_folder_with_broken_files(album, tmp_path, capsys):
     out = tmp_path / "out"
     assert figure(album, *CHEAP, "--out", out) == 1
@@ -356,6 +359,7 @@ def test_a_folder_with_broken_files(album, tmp_path, capsys):
     assert "4 written" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_changed_is_made_again(album, tmp_path, capsys):
     out, pattern = tmp_path / "out", str(album / "*.png")
     for more in ([], ["--preset", "teaser strip"], ["--preset", "teaser strip", "--theme", "dark"]):
@@ -407,6 +411,7 @@ def test_a_killed_run_goes_on(tmp_path, capsys):
     assert all((out / name).stat().st_mtime_ns == then for name, then in before.items())
 
 
+@pytest.mark.slow
 def test_figures_beside_their_photos(album, capsys):
     assert figure(album, *CHEAP, "--out", album) == 2
     assert "choose another folder" in capsys.readouterr().err

@@ -34,6 +34,7 @@ def task(classes=4):
     return Segmentation(Dataset(None, "labels", "labels", empty, {}, names))
 
 
+@pytest.mark.slow
 def test_a_probe_reaches_the_loss_of_scikit_learn():
     samples = blobs()
     weight, bias = fit(samples, 4, task().loss, 0, Schedule(steps=800, lr=0.1, weight_decay=0.0))

@@ -55,6 +55,7 @@ def cell(found, table, key, column):
     return row["cells"][column]
 
 
+@pytest.mark.slow
 def test_segmentation_writes_a_complete_report(scenes, tmp_path):
     line = evaluate(request(scenes, tmp_path))
     assert line.startswith("segmentation on ") and "\n" not in line and "mIoU bilinear" in line
@@ -78,6 +79,7 @@ def test_segmentation_writes_a_complete_report(scenes, tmp_path):
     assert found["data"]["train"] == 8 and found["data"]["test"] == 3
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_literal_path_and_torchmetrics(scenes, tmp_path):
     wanted = request(scenes, tmp_path, upsamplers=("bilinear", "jbu"), controls=(), seeds=1)
     evaluate(wanted)
@@ -103,6 +105,7 @@ def test_scores_are_those_of_the_literal_path_and_torchmetrics(scenes, tmp_path)
     assert sorted(mine) == pytest.approx(sorted(scores), abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "column"), [("depth", "edge_delta1"), ("normals", "within_22.5")])
 def test_depth_and_normals(scenes, tmp_path, task, column):
     evaluate(request(scenes, tmp_path, task, upsamplers=("bilinear",), seeds=1))
@@ -112,6 +115,7 @@ def test_depth_and_normals(scenes, tmp_path, task, column):
     assert cell(found, 0, "bilinear", column)["spread"] is None  # one seed has no spread
 
 
+@pytest.mark.slow
 def test_preservation_trains_on_bilinear_only_and_covers_labels_and_depth(scenes, tmp_path):
     evaluate(request(scenes, tmp_path, "preservation", labels="labels", seeds=1))
     found = report(tmp_path)
@@ -140,6 +144,7 @@ def test_reconstruction_and_edges(scenes, tmp_path):
     assert rows["jbu"]["mean"] > rows["bilinear"]["mean"] and 0 <= rows["jbu"]["wins"] <= 1
 
 
+@pytest.mark.slow
 def test_a_second_run_measures_nothing_again(scenes, tmp_path, monkeypatch):
     wanted = request(scenes, tmp_path)
     evaluate(wanted)
@@ -152,6 +157,7 @@ def test_a_second_run_measures_nothing_again(scenes, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(scenes, tmp_path, monkeypatch):
     wanted = request(scenes, tmp_path)
     whole = tmp_path / "whole"
@@ -179,6 +185,7 @@ def test_a_killed_run_goes_on_where_it_stopped(scenes, tmp_path, monkeypatch):
             assert one == other
 
 
+@pytest.mark.slow
 def test_other_settings_are_not_taken_for_the_same(scenes, tmp_path):
     evaluate(request(scenes, tmp_path, seeds=1))
     first = len(Ledger(tmp_path).entries)
@@ -186,6 +193,7 @@ def test_other_settings_are_not_taken_for_the_same(scenes, tmp_path):
     assert len(Ledger(tmp_path).entries) == 2 * first
 
 
+@pytest.mark.slow
 def test_features_stay_under_the_byte_limit_and_the_result_is_the_same(scenes, tmp_path):
     evaluate(request(scenes, tmp_path / "a", seeds=1))
     evaluate(request(scenes, tmp_path / "b", seeds=1, cache_bytes=50_000))
@@ -195,6 +203,7 @@ def test_features_stay_under_the_byte_limit_and_the_result_is_the_same(scenes, t
     assert one == other
 
 
+@pytest.mark.slow
 def test_untrained_networks_are_labelled_controls(scenes, tmp_path):
     evaluate(
         request(
@@ -217,6 +226,7 @@ def test_untrained_networks_are_labelled_controls(scenes, tmp_path):
     assert [row["control"] for row in rows] == [False, True, True, True]
 
 
+@pytest.mark.slow
 def test_a_saved_probe_predicts_as_it_did(scenes, tmp_path):
     path = tmp_path / "checkpoints" / "probe_scene.safetensors"
     evaluate(request(scenes, tmp_path, seeds=1, save_probe=path, licence="mine"))
@@ -233,6 +243,7 @@ def test_a_saved_probe_predicts_as_it_did(scenes, tmp_path):
         evaluate(request(scenes, tmp_path, seeds=1, save_probe=path, probe_method="jafar"))
 
 
+@pytest.mark.slow
 def test_the_command_line(scenes, tmp_path, capsys):
     common = ["evaluate", "segmentation", "--data", str(scenes), "--quiet", "--cpu", "--offline"]
     assert main([*common, "--check"]) == 0
@@ -279,6 +290,7 @@ def test_the_ledger_survives_cut_lines_and_keeps_arrays_exactly(tmp_path):
     assert Ledger(tmp_path).get("d")["value"] == 2
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
     draw = np.random.default_rng(0)
     hits = 0

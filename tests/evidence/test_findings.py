@@ -311,6 +311,7 @@ def test_blocks_are_the_same_on_paper_and_on_screen():
     assert shown[3]["blocks"][0]["quiet"] == [0]
 
 
+@pytest.mark.slow
 def test_the_claim_on_training_is_filled_by_what_the_bench_wrote(tmp_path, capsys):
     claim = next(c for c in claims(Evidence()) if "trains with less memory" in c.text)
     assert claim.here is None and "Not measured here yet" in claim.verdict
@@ -370,6 +371,7 @@ def test_locality_is_measured_setting_by_setting(tmp_path, monkeypatch, capsys):
     assert f"{row['gain_x4']:+.4f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, monkeypatch, capsys):
     asked = [*_labelled_blocks(tmp_path, monkeypatch, "window"), "--ratios", "0.1,0"]
     file = tmp_path / "bench" / "window.json"

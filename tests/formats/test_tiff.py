@@ -98,6 +98,7 @@ def outcome(kind: Kind) -> str:
     return "right" if error <= tolerance(kind) else f"off by {error:.1f}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("photometric", DEPTHS)
 def test_every_tiff_is_right_or_refused_by_its_kind(photometric: int) -> None:
     outcomes = {kind: outcome(kind) for kind in kinds(photometric)}

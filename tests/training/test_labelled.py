@@ -102,6 +102,7 @@ def test_a_photo_tested_with_one_folder_of_maps_teaches_with_none(rooms):
     assert not learned & tested and not learned & watched and not watched & tested
 
 
+@pytest.mark.slow
 def test_bad_maps_are_skipped_and_counted(rooms, photos, backbone, tmp_path):
     for n in (0, 3, 4):
         (rooms / "labels" / f"{n:02}.png").write_bytes(b"no picture")
@@ -198,6 +199,7 @@ def test_pixels_of_which_no_label_holds_more_than_half_ask_for_nothing():
     assert not gradient.any()
 
 
+@pytest.mark.slow
 def test_a_run_learns_where_labels_lie_and_is_judged_by_it(rooms, photos, backbone, tmp_path):
     run = run_on(rooms, photos, backbone, tmp_path)
     run.run()
@@ -209,6 +211,7 @@ def test_a_run_learns_where_labels_lie_and_is_judged_by_it(rooms, photos, backbo
     assert run.best == max(found, key=selection_score)
 
 
+@pytest.mark.slow
 def test_featup_learns_from_labels_where_to_read_not_how_to_mix(rooms, photos, backbone, tmp_path):
     run = run_on(rooms, photos, backbone, tmp_path, "featup", options=())
     before = {name: value.clone() for name, value in run.upsampler.named_parameters()}
@@ -224,6 +227,7 @@ def test_featup_learns_from_labels_where_to_read_not_how_to_mix(rooms, photos, b
     assert not any(name.startswith("fixup_proj") for name in moved)
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_labels_goes_on_with_the_same_curve(rooms, photos, backbone, tmp_path):
     run_on(rooms, photos, backbone, tmp_path / "whole", steps=4).run()
     cut = run_on(rooms, photos, backbone, tmp_path / "cut", steps=4)
@@ -261,6 +265,7 @@ def test_nothing_left_to_learn_from(rooms):
         LabelledPhotos([type(dataset)(rooms, "labels", "labels", none, dataset.examples)])
 
 
+@pytest.mark.slow
 def test_the_command_line_names_folders_of_label_maps(rooms, photos, tmp_path, capsys):
     out = tmp_path / "made.safetensors"
     common = (

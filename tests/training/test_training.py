@@ -257,6 +257,7 @@ def test_segments_and_clusters_fault_reading_cells_of_a_like_colour_far_away(
     assert far["cluster_consistency"] > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [False, True])
 def test_multiview_is_in_units_of_the_features_however_large_they_are(
     photos, backbone, tmp_path, monkeypatch, norm
@@ -410,6 +411,7 @@ def test_bfloat16_gives_nearly_the_same_losses(photos, backbone, tmp_path, metho
     assert found["bf16"] != found["no"]
 
 
+@pytest.mark.slow
 def test_another_recipe_does_not_go_on_from_it(photos, backbone, tmp_path):
     trainer(photos, backbone, tmp_path, steps=1).run()
     with pytest.raises(WeightsError, match="lr"):
@@ -417,6 +419,7 @@ def test_another_recipe_does_not_go_on_from_it(photos, backbone, tmp_path):
     trainer(photos, backbone, tmp_path, steps=2).run()
 
 
+@pytest.mark.slow
 def test_a_run_from_before_a_setting_existed_goes_on(photos, backbone, tmp_path):
     run = trainer(photos, backbone, tmp_path, steps=1)
     run.run()
@@ -435,6 +438,7 @@ def test_a_run_leaves_the_processor_as_it_was(photos, backbone, tmp_path):
     assert torch.finfo(torch.float64).tiny / 2 > 0  # tiny numbers are not flushed to zero
 
 
+@pytest.mark.slow
 def test_what_was_trained_loads_and_scores(photos, backbone, tmp_path):
     run = trainer(photos, backbone, tmp_path, steps=2)
     best = run.run()
@@ -537,6 +541,7 @@ def test_grids_nobody_can_cut_are_refused(changes, says):
         recipe("jafar", "small", backbones=("any",), **changes)
 
 
+@pytest.mark.slow
 def test_the_command_line_sets_what_the_terms_at_use_see(photos, tmp_path):
     out = tmp_path / "made.safetensors"
     main(
@@ -573,6 +578,7 @@ def test_a_list_that_cannot_be_read_is_refused_in_a_sentence(argument, value, ph
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_weights_are_shipped_and_shipped_again_with_other_options(photos, tmp_path, capsys):
     out, shipped = tmp_path / "jafar_made.safetensors", tmp_path / "checkpoints"
     common = ["--data", str(photos), "--held-out", "2"]
@@ -628,6 +634,7 @@ def test_two_processes_equal_one_with_twice_the_batch(photos, tmp_path):
     assert json.dumps(found["one"])
 
 
+@pytest.mark.slow
 def test_labels_survive_sharp_weights_better_than_blurred_ones(backbone, tmp_path):
     for folder in ("images", "labels"):
         (tmp_path / folder).mkdir()

@@ -133,6 +133,7 @@ def test_a_click_in_one_panel_changes_every_panel_and_the_link_restores_it(addre
     assert again.inner_text("#grid .fx-table") == page.inner_text("#grid .fx-table")
 
 
+@pytest.mark.slow
 def test_the_endpoint_gives_the_same_panels(client, session):
     from gradio_client import handle_file
 
@@ -171,6 +172,7 @@ def bad_files(tmp_path):
     return text, cut
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_sentence_and_the_server_goes_on(client, tmp_path):
     from gradio_client import handle_file
     from gradio_client.exceptions import AppError

@@ -195,6 +195,7 @@ def test_files_carry_the_recipe_and_the_preview_is_what_render_makes(session, op
     assert file_name(options.photo, views, "pdf") == "coffee_pca.pdf"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "zip"])
 def test_a_figure_with_a_failed_panel_is_made_again(session, tmp_path, monkeypatch, capsys, kind):
     photo, out = example_photos()["coffee"], tmp_path / f"b.{kind}"
@@ -272,6 +273,7 @@ def test_panels_with_an_error_are_not_kept(session, options):
 # ---------------------------------------------------------------- the page
 
 
+@pytest.mark.slow
 def test_the_endpoint_gives_a_file_with_its_recipe(address, session, options):
     from gradio_client import Client, handle_file
 

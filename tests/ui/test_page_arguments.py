@@ -104,6 +104,7 @@ def arguments(endpoint, photo, changed):
     return [(usual | {"photo": photo} | changed)[name] for name in known]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_arguments_give_a_result_or_one_sentence(name, endpoints, photo):
     endpoint, answered = endpoints[name], []
@@ -205,6 +206,7 @@ def small():
     return open_photo(np.zeros((48, 64, 3), np.uint8), "small.png")
 
 
+@pytest.mark.slow
 @settings(**(FUZZ | {"max_examples": 5 * EXAMPLES}))
 @given(links, st.sampled_from(["mapping", "query", "raw"]))
 def test_any_link_is_read_and_written_again(small, pairs, form):

@@ -199,6 +199,7 @@ def test_scripts_and_styles_survive_gradio():
 # ---- the page
 
 
+@pytest.mark.slow
 def test_the_endpoint_gives_panels_and_label_maps(address, session, options):
     from gradio_client import Client, handle_file
     from gradio_client.exceptions import AppError

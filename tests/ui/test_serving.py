@@ -161,6 +161,7 @@ def test_files_of_the_server_and_addresses_are_never_read(client, tmp_path):
     assert "not fetched" in told
 
 
+@pytest.mark.slow
 def test_names_of_strangers(client):
     from gradio_client import handle_file
 
@@ -177,6 +178,7 @@ def test_names_of_strangers(client):
     assert "at most 2048" in error(output_size=4000)
 
 
+@pytest.mark.slow
 def test_wrong_types_are_named(client):
     assert refused(client, input_size="abc").startswith("input_size must be a whole number")
     assert refused(client, backbones=None).startswith("backbones must be a list")
@@ -186,6 +188,7 @@ def test_wrong_types_are_named(client):
     assert refused(client, percentile="x").startswith("percentile must be a number")
 
 
+@pytest.mark.slow
 def test_log_lines_hold_no_names_of_files(client, capfd, tmp_path):
     from gradio_client import handle_file
     from PIL import Image

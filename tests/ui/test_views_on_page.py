@@ -93,6 +93,7 @@ def test_the_comparison_shows_the_panels_of_the_view(session, cat):
         list(compared(session, chosen, options, menu[1], menu[1]))
 
 
+@pytest.mark.slow
 def test_endpoints_answer_like_the_views(address, session, cat, examples):
     from gradio_client import Client, handle_file
 

@@ -12,6 +12,7 @@ from explorer.probes import PROBES
 from explorer.upsamplers import UPSAMPLERS, LinearResampler, Resampler
 
 DEVICE = torch.device("cuda")
+SLOW = pytest.mark.slow  # thousands of fake steps
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def read_everything(method, image, grid, size):
     assert answers[0].shape == (1, 8, *size) and answers[2].shape == (1, 3, *size)
 
 
-@pytest.mark.parametrize("size", [(48, 40), (33, 71), (230, 190)])
+@pytest.mark.parametrize("size", [(48, 40), (33, 71), pytest.param((230, 190), marks=SLOW)])
 @pytest.mark.parametrize("name", UPSAMPLERS.names())
 def test_methods_stay_on_their_device_and_read_no_value_from_it(fake, name, size):
     grid = (6, 5) if size[0] < 100 else (29, 24)

@@ -108,6 +108,7 @@ def test_backbones_stages_and_photos(photo, counted):
     assert len(made) == 3
 
 
+@pytest.mark.slow
 def test_a_half_goes_with_its_last_user(photo, counted):
     session, made = counted
     for backbone in ("efficientnet_lite0", "efficientnet_lite1"):

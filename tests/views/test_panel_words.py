@@ -122,6 +122,7 @@ def test_the_grid_fills_in_the_same_way(view, given, patience, photo, in_other_w
         assert any(c["pending"] and c["drawn"] for got, *_ in usual for c in got[2].values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("view", "given"), CASES)
 def test_panels_keep_their_order_and_say_what_they_are(
     view, given, photo, other_photo, in_other_words, monkeypatch

@@ -106,6 +106,7 @@ def test_colours_are_the_projected_features(session, photo):
     assert np.array_equal(panel.image, scale.paint(colours[0]))
 
 
+@pytest.mark.slow
 def test_previews_come_first_and_are_replaced(session, photo):
     chosen = options(photo, upsamplers=("anyup",), output_size=256, input_size=128)
     stream = [p for p in PCAView().stream(session, chosen) if p.column == "AnyUp"]
@@ -138,6 +139,7 @@ def test_settings_nobody_can_paint(session, photo, view):
         VIEWS.create("pca").render(session, options(photo, view=view))
 
 
+@pytest.mark.slow
 def test_cheap_panels_come_first_then_all_previews_then_the_maps(photo):
     session = Session("cpu", allow_network=False)
     rows = ("efficientnet_lite0", "efficientnet_lite0:blocks.4")
@@ -162,6 +164,7 @@ def test_cheap_panels_come_first_then_all_previews_then_the_maps(photo):
     assert again == ["bilinear", "anyup", "jafar"] * 2
 
 
+@pytest.mark.slow
 def test_a_method_whose_preview_is_too_small_is_drawn_all_the_same(photo, session):
     """NAF refuses an output smaller than the grid, which only the preview is here."""
     asked = options(

@@ -165,6 +165,7 @@ def test_the_unchanged_figure_is_restored():
 EXAMPLES = int(os.environ.get("EXPLORER_FUZZ_EXAMPLES", 0)) or 300
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
     derandomize=EXAMPLES == 300,

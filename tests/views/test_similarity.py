@@ -23,6 +23,7 @@ def literal(session, asked, seen, method):
     return F.cosine_similarity(pixels, query[:, None, None], dim=0).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [2**31, 2**20])
 def test_equals_the_cosine_of_all_features(options, budget):
     session = TinySession(budget_bytes=budget)  # the small one keeps no features

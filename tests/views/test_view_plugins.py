@@ -64,6 +64,7 @@ def test_the_command_line_knows_it(norm, capsys, tmp_path):
     assert "gamma must be a number from 0.1 to 4" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_page_link_and_api_know_it(norm, photo):
     gr = pytest.importorskip("gradio")
     from explorer.ui import api, layout, view_bar

@@ -61,6 +61,7 @@ def test_cached_file_is_used_offline(server, state, pickled, monkeypatch):
     assert same(weights.load_state(row()), state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["switched off", "not allowed", "refused", "no such host", "hole"])
 def test_absent_and_offline_fails_within_a_second_by_name(places, monkeypatch, how):
     from huggingface_hub import constants
@@ -132,6 +133,7 @@ def test_a_passing_503_is_retried_and_a_lasting_one_is_a_sentence(server, state,
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.slow
 def test_a_cut_off_body_is_resumed(server, state, pickled, monkeypatch):
     # The client keeps what it has in whole chunks, of 10 MB by default.
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 500)
@@ -142,6 +144,7 @@ def test_a_cut_off_body_is_resumed(server, state, pickled, monkeypatch):
     assert ranges == [None, "bytes=1000-"]
 
 
+@pytest.mark.slow
 def test_a_body_that_stays_cut_off_is_never_used(server, state, pickled):
     server.put(REPO, FILE, pickled(state))
     cut, dead = Fault("cut", 700, 1, methods=("GET",)), Fault("status", 500, methods=("GET",))
@@ -159,6 +162,7 @@ def test_a_slow_body_arrives(server, state, pickled):
     assert same(weights.load_state(row()), state)
 
 
+@pytest.mark.slow
 def test_a_body_that_trickles_is_given_up(server, state, pickled, monkeypatch):
     server.put(REPO, FILE, b"0" * 400_000)
     server.fail(PATH, Fault("slow", 50, methods=("GET",)))
@@ -229,6 +233,7 @@ def test_lock_pins_digest_and_revision(server, state, pickled):
         weights.load(row())
 
 
+@pytest.mark.slow
 def test_a_name_look_up_that_blocks_is_not_waited_for(places, monkeypatch):
     from explorer.weights import network
 

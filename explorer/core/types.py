@@ -23,7 +23,7 @@ _WEIGHTS: Mapping[str, Weights] = {
 }
 
 
-ALIGN = False  # whether features are aligned with their pixels unless somebody says so
+ALIGN = True  # whether features are aligned with their pixels unless somebody says so
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from explorer.datasets.splits import GAP, subsample
 from explorer.imaging import fit_size, resize
 from explorer.resources.feature_cache import FeatureCache, cached_features
 from explorer.training.boxes import Box
+from explorer.training.recipe import ALIGN
 from explorer.upsamplers import LinearResampler
 
 SIDE = 448
@@ -80,7 +81,7 @@ def label_case(
     grid = fit_size(photo.size, SIDE, backbone.stride)
     size = grid if whole_cells else fit_size(photo.size, SIDE)
     features = cached_features(
-        cache, backbone, f"{photo.digest}:{grid}", lambda: photo.tensor(grid, device)
+        cache, backbone, f"{photo.digest}:{grid}", lambda: photo.tensor(grid, device), ALIGN
     ).to(device)
     truth = nearest(dataset.read(example, photo), size).long().to(device)
     each = F.one_hot(truth.where(truth != IGNORE, classes), classes + 1)[..., :classes]

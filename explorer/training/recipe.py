@@ -14,6 +14,8 @@ from explorer.core.messages import quoted, suggestion
 from explorer.core.validation import Described, Real, Whole, checked, distinct
 from explorer.upsamplers import UPSAMPLERS
 
+ALIGN = False  # training sees the networks' own reading, as the shipped weights did
+
 
 @dataclass(frozen=True)
 class Recipe:

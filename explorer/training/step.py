@@ -17,7 +17,7 @@ from explorer.resources.feature_cache import FeatureCache, cached_features
 from explorer.training.boxes import Box
 from explorer.training.labelled import LabelCase, LabelledPhotos
 from explorer.training.photos import PhotoFolder, View, stacked
-from explorer.training.recipe import Recipe
+from explorer.training.recipe import ALIGN, Recipe
 
 
 class Sampler:
@@ -103,7 +103,7 @@ class Step:
     def collect(self, tag: str, image) -> Tensor:
         """Return cached features of ``image(b)()`` for every photo of the batch."""
         found = [
-            cached_features(self.cache, self.backbone, f"{key}:{tag}", image(b))
+            cached_features(self.cache, self.backbone, f"{key}:{tag}", image(b), ALIGN)
             for b, key in enumerate(self.keys)
         ]
         return torch.cat(found).to(self.device)

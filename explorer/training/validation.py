@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from explorer.core import ImageError
 from explorer.imaging import center_crop_square, open_photo, resize
 from explorer.resources.feature_cache import FeatureCache, cached_features
+from explorer.training.recipe import ALIGN
 
 SIDE = 448
 FACTORS = (2, 4)
@@ -52,6 +53,7 @@ def cases(
                 backbone,
                 f"{photo.digest}:validation:{side}",
                 lambda: center_crop_square(photo, side).to(device),
+                ALIGN,
             ).to(device)
 
         yield Case(

@@ -17,7 +17,7 @@ from explorer.ui import choices
 from explorer.ui.grid import awaited, grid_value, on_pick, read_click
 from explorer.ui.latest import LatestState, page_of_event
 from explorer.ui.page import Page
-from explorer.ui.settings import Settings
+from explorer.ui.settings import Settings, is_link
 from explorer.ui.status import error_status
 from explorer.views import VIEWS, View
 from explorer.views.rows import SharedScaleView
@@ -90,7 +90,7 @@ def connect(demo: gr.Blocks, page: Page, session: Session) -> None:
 
     def restore(request: gr.Request) -> tuple[Any, ...]:
         asked = dict(request.query_params)
-        found = Settings.parse(asked) if asked else Settings()
+        found = Settings.parse(asked) if is_link(asked) else Settings()
         examples = choices.example_photos()
         name = found.example if found.example in examples else next(iter(examples), None)
         photo = str(examples[name]) if name else None

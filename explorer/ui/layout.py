@@ -127,6 +127,13 @@ def _settings_column(
             label="Output, px",
             min_width=120,
         )
+    align = gr.Checkbox(
+        defaults.align,
+        label="Align features with their pixels",
+        info="The photo is moved by the backbone's measured offset, so that each cell describes "
+        "the pixels under it.",
+        elem_id="align",
+    )
     with gr.Accordion("Weights", open=False):
         checkpoints = {
             name: gr.Dropdown(
@@ -142,5 +149,6 @@ def _settings_column(
         "upsamplers": upsamplers,
         "input_size": input_size,
         "output_size": output_size,
+        "align": align,
     }
     return photo, fields, checkpoints

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from annotated_types import MaxLen
 
-from explorer.core import ExplorerError
+from explorer.core import ALIGN, ExplorerError
 from explorer.core.validation import Described, Name, Share, Text, Whole, checked, fits
 from explorer.imaging import Photo
 from explorer.session import Options
@@ -43,6 +43,7 @@ UNVERSIONED = {
     "show": "prediction",
     "opacity": 0.7,
     "reference": "the first",
+    "align": False,
 }
 MOST_PAIRS = 100  # in a link
 _NAMES = Annotated[tuple[Name, ...], MaxLen(64), Described("a list of at most 64 names")]
@@ -51,6 +52,7 @@ KINDS_OF = {  # what a setting must be before a view looks at it
     "upsamplers": _NAMES,
     "input_size": Whole,
     "output_size": Whole,
+    "align": bool,
     "example": Name | None,
     "query": tuple[Share, Share] | None,
     "checkpoints": Annotated[dict[Name, Text], MaxLen(64), Described("names by upsampler")],
@@ -94,6 +96,7 @@ class Settings:
     upsamplers: tuple[str, ...] = ("bilinear", "jbu", "jafar", "anyup")
     input_size: int = 448
     output_size: int = 448
+    align: bool = ALIGN
     query: tuple[float, float] | None = None
     checkpoints: Mapping[str, str] = field(default_factory=dict)
 
@@ -119,6 +122,7 @@ class Settings:
             *(checked(Whole, getattr(self, name), name) for name in ("input_size", "output_size")),
             dict(self.checkpoints),
             view=self.view_options(),
+            align=self.align,
         )
         if self.query is None:
             return made
@@ -149,9 +153,9 @@ class Settings:
     def query_string(self) -> str:
         """Return the version and what differs from the defaults, as the page's query string."""
         default = asdict(Settings())
-        changed = {"v": LINK_VERSION}
+        changed = {"v": LINK_VERSION, "align": int(self.align)}
         for key, value in asdict(self).items():
-            if value == default[key] or value is None:
+            if key == "align" or value == default[key] or value is None:
                 continue
             if key == "checkpoints":
                 value = ",".join(f"{k}={v}" for k, v in sorted(value.items()))
@@ -171,6 +175,7 @@ class Settings:
         present = cls().__dataclass_fields__
         old = {} if "v" in pairs else UNVERSIONED
         found: dict[str, Any] = {key: value for key, value in old.items() if key in present}
+        found["align"] = pairs.get("align") == "1"  # earlier links knew no other reading
         for key in ("backbones", "upsamplers"):
             names = tuple(n for n in pairs.get(key, "").split(",") if fits(Name, n))[:12]
             if names:
@@ -221,6 +226,12 @@ def _pairs(query: str | Mapping[str, str]) -> dict[str, str]:
     except ValueError:
         return {}
     return {key: value for key, value in dict(found).items() if isinstance(value, str)}
+
+
+def is_link(pairs: Mapping[str, str]) -> bool:
+    """Whether any key is ours: hosts add keys of their own, such as the theme, to the address."""
+    aliases = (one.control.aliases for one in page_options().values())
+    return not {"v", *Settings().__dataclass_fields__, *sum(aliases, ())}.isdisjoint(pairs)
 
 
 def _parse_query(text: str) -> dict[str, tuple[float, float]]:

@@ -20,7 +20,7 @@ from explorer.upsamplers import UPSAMPLERS
 from explorer.views.base import VIEWS, View, error_panel, joined, photo_panel
 from explorer.views.basis import Basis, Scale, fit, project
 from explorer.views.params import Control, Params
-from explorer.views.rows import PairContext, row_label
+from explorer.views.rows import PairContext, backbone_provenance, row_label
 
 KEPT = 12
 PREVIEW_SHRINK = 4
@@ -245,7 +245,7 @@ class PCAView(View):
     def _recipe(self, options, backbone, model, made, setting, basis) -> dict:
         return {
             "view": self.name,
-            "backbone": {"name": backbone, "origin": model.origin, "sha256": model.digest},
+            "backbone": backbone_provenance(model, backbone, options),
             "upsampler": made and made.provenance(),
             "pca": describe(basis, setting),
         }

@@ -112,14 +112,16 @@ def predict(place: PairContext) -> tuple[Probe, Prediction]:
 
 
 def find_probe(session: Session, options: Options, backbone: str) -> Probe:
-    """Return the probe that the option "probe" names, or the first of that kind for the backbone.
+    """Return the probe that the option "probe" names, or the first of that kind for the backbone,
+    one that learnt from features aligned as these are if there is one.
 
     Raises:
         ExplorerError: there is none, or it was made for another backbone or stage.
     """
     wanted = ProbeParams.read(options.view).probe
+    aligned = bool(session.backbone(backbone).alignment(options.align))
     probe = session.with_weights(
-        ("probe", wanted, backbone), lambda: _load(session, wanted, backbone)
+        ("probe", wanted, backbone, aligned), lambda: _load(session, wanted, backbone, aligned)
     )
     if getattr(probe, "class_weight", None) is None:
         return probe
@@ -163,7 +165,7 @@ def label_map(place: PairContext) -> tuple[Tensor, SegmentationProbe]:
     return found.values.cpu(), probe
 
 
-def _load(session: Session, wanted: str, backbone: str) -> Probe:
+def _load(session: Session, wanted: str, backbone: str, aligned: bool) -> Probe:
     model = session.backbone(backbone)
     if wanted not in PROBES:  # a row's name and never a path: options may come from anybody
         named = {row.name: row for row in probe_rows()}
@@ -180,6 +182,7 @@ def _load(session: Session, wanted: str, backbone: str) -> Probe:
     rows = probe_rows(wanted, model.name, model.stage, model.dim)
     if ":" in backbone:  # heads that name no stage read the default one
         rows = [row for row in rows if stage_of(row) is not None]
+    rows.sort(key=lambda row: (row.path is None, (row.options.get("aligned") is True) != aligned))
     reason = better = ""
     for row in rows:
         try:

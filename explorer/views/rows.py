@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from pydantic.dataclasses import dataclass as params
 
+from explorer.backbones import Backbone
 from explorer.core import ExplorerError, Panel
 from explorer.imaging import Photo
 from explorer.session import Options, Session
@@ -96,7 +97,7 @@ class PairContext:
         return {
             "view": view,
             "photo": {"name": self.options.photo.name, "sha256": self.options.photo.digest},
-            "backbone": {"name": self.backbone, "origin": model.origin, "sha256": model.digest},
+            "backbone": backbone_provenance(model, self.backbone, self.options),
             "upsampler": method.provenance(),
             "output_size": list(self.size),
         } | settings
@@ -108,6 +109,13 @@ class PairContext:
         caption = joined(method.weights_caption(), aligned, *notes)
         about = {"backbone": self.backbone, "method": self.method, "grid": self.resampler.grid}
         return Panel(self.label, self.column, image, caption, method.origin, **about, **parts)
+
+
+def backbone_provenance(model: Backbone, name: str, options: Options) -> dict[str, str]:
+    """Return what a panel's recipe says of the backbone: whose weights, how it was aligned."""
+    said = {"name": name, "origin": model.origin, "sha256": model.digest}
+    aligned = model.alignment_note(options.align)
+    return said | ({"alignment": aligned} if aligned else {})
 
 
 def row_label(session: Session, backbone: str) -> str:

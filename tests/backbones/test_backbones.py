@@ -38,7 +38,7 @@ def test_packaged_weights_equal_the_classifier_they_came_from(variant):
         for block in model.blocks[:5]:
             x = block(x)
     four = load_backbone(f"efficientnet_lite{variant}", "blocks.4", "cpu")
-    assert torch.allclose(four.extract(image).data, x, atol=1e-5)
+    assert torch.allclose(four.extract(image, align=False).data, x, atol=1e-5)
     assert backbone.origin == "packaged" and len(backbone.digest) == 64
 
 

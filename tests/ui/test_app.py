@@ -16,7 +16,7 @@ from explorer.ui.choices import (  # noqa: E402
     example_photos,
     upsampler_choices,
 )
-from explorer.ui.settings import Settings  # noqa: E402
+from explorer.ui.settings import Settings, is_link  # noqa: E402
 from explorer.views import VIEWS  # noqa: E402
 
 SMALL = "?example=cat&input_size=128&output_size=112&upsamplers=nearest,bilinear,jbu,anyup"
@@ -224,8 +224,10 @@ def test_settings_survive_the_address_bar():
         checkpoints={"jafar": "untrained"},
     )
     assert Settings.parse(chosen.query_string()) == chosen
-    assert Settings().query_string() == "v=2"
-    odd = "v=2&input_size=abc&percentile=&components=9-11&nonsense=1&upsamplers=&tab=x"
+    assert Settings().query_string() == "v=2&align=1"
+    assert not Settings.parse("v=2").align and not Settings.parse("example=cat").align
+    assert is_link({"example": "cat"}) and not is_link({"__theme": "dark"})  # a host's own key
+    odd = "v=2&align=1&input_size=abc&percentile=&components=9-11&nonsense=1&upsamplers=&tab=x"
     assert Settings.parse(odd) == Settings()
 
 

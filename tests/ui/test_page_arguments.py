@@ -240,8 +240,9 @@ def test_any_value_of_a_field_of_the_page(small, changed):
 def test_a_lone_surrogate_in_a_link():
     for key in NAMES:
         value = "jafar=\ud800" if key == "checkpoints" else "\ud800"
-        assert Settings.parse({"v": LINK_VERSION, key: value}) == Settings()
-    assert Settings(probe="\ud800").query_string() == f"v={LINK_VERSION}&probe=%3F"
+        found = Settings.parse({"v": LINK_VERSION, "align": "1", key: value})
+        assert found == Settings(align=key != "align")
+    assert Settings(probe="\ud800").query_string() == f"v={LINK_VERSION}&align=1&probe=%3F"
 
 
 def test_links_of_before_are_read_as_before():

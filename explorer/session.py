@@ -14,8 +14,8 @@ from torch import Tensor
 
 from explorer import estimates
 from explorer.access_policy import AccessPolicy
-from explorer.backbones import Backbone, load_backbone
-from explorer.core import FeatureMap, pick_device, wait_for
+from explorer.backbones import Backbone, load_backbone, read
+from explorer.core import ONCE, FeatureMap, Reading, pick_device, wait_for
 from explorer.imaging import fit_size, resize
 from explorer.loading import load_upsampler
 from explorer.options import Options
@@ -45,7 +45,8 @@ def identity(model: Backbone, options: Options) -> tuple[Hashable, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A resampler, the upsampler it came from and the seconds ``prepare`` took.
+    """A resampler, the upsampler it came from and the seconds ``prepare`` took, with those of the
+    backbone if the method reads it in a way of its own.
 
     ``shared``: the image half, which resamplers of other features on the same photo hold, too.
     """
@@ -139,23 +140,32 @@ class Session:
             made = self.models.get(key, make)
         return made
 
-    def features(self, options: Options, backbone: str) -> FeatureMap:
+    def features(self, options: Options, backbone: str, reading: Reading = ONCE) -> FeatureMap:
         """Return the coarse features (1, C, h, w) of the photo at the input size."""
         model = self.backbone(backbone)
         size = fit_size(options.photo.size, options.input_size, model.stride)
-        return self.features_at(options, backbone, size)
+        return self.features_at(options, backbone, size, reading)
 
-    def features_at(self, options: Options, backbone: str, size: tuple[int, int]) -> FeatureMap:
+    def features_at(
+        self, options: Options, backbone: str, size: tuple[int, int], reading: Reading = ONCE
+    ) -> FeatureMap:
         """Return the coarse features of the photo at an input of ``size`` (H, W)."""
         model = self.backbone(backbone)
         self.limits.check_sizes(options)
-        key = (options.photo.digest, *identity(model, options), size)
+        key = (options.photo.digest, *identity(model, options), size, reading)
 
         def make() -> FeatureMap:
-            needed = estimates.encoding_bytes(size)
-            what = f"{model.title} on {size[0]}x{size[1]} pixels"
+            seen = tuple(side * reading.factor for side in size)
+            needed = estimates.encoding_bytes(seen)
+            what = f"{model.title} on {seen[0]}x{seen[1]} pixels"
             return self._work(
-                lambda: model.extract(options.photo.tensor(size, self.device), options.align),
+                lambda: read(
+                    model,
+                    lambda size: options.photo.tensor(size, self.device),
+                    size,
+                    reading,
+                    options.align,
+                ),
                 needed,
                 what,
             )
@@ -189,7 +199,9 @@ class Session:
 
         def make() -> Prepared:
             method = self.upsampler(upsampler, backbone, options)
-            features = self.features(options, backbone)
+            start = time.perf_counter()
+            features = self.features(options, backbone, method.reading)
+            read_in = 0.0 if method.reading == ONCE else time.perf_counter() - start
             image = self.guidance(options)
             size = options.output
             needed = estimates.upsampling_bytes(method, features.data.shape[1], features.grid, size)
@@ -202,7 +214,7 @@ class Session:
                 else:
                     made = half_precision.prepare(method, image, features, size, self.encoders)
                 wait_for(self.device)
-                return Prepared(made, method, time.perf_counter() - start, half)
+                return Prepared(made, method, read_in + time.perf_counter() - start, half)
 
             return self._work(prepare, needed, f"{method.title} at {size[0]}x{size[1]}")
 
@@ -322,4 +334,4 @@ class Session:
         method = self.upsampler(upsampler, backbone, options)
         with torch.no_grad():
             image = resize(self.guidance(options), size)
-            return method.prepare(image, self.features(options, backbone), size)
+            return method.prepare(image, self.features(options, backbone, method.reading), size)

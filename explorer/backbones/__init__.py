@@ -6,6 +6,7 @@ import timm
 import torch
 
 from explorer.backbones.base import BACKBONES, Backbone
+from explorer.backbones.reading import read
 from explorer.backbones.timm_model import (
     TimmBackbone,
     is_timm_name,
@@ -22,6 +23,7 @@ __all__ = [
     "is_embedded",
     "is_timm_name",
     "load_backbone",
+    "read",
     "statistics",
     "weights_cached",
 ]

@@ -12,6 +12,7 @@ from explorer.core.errors import (
     WeightsWarning,
     unknown_name,
 )
+from explorer.core.reading import ONCE, Reading
 from explorer.core.registry import Registry
 from explorer.core.types import (
     ALIGN,
@@ -27,6 +28,7 @@ from explorer.core.types import (
 
 __all__ = [
     "ALIGN",
+    "ONCE",
     "Attention",
     "Colorbar",
     "ExplorerError",
@@ -35,6 +37,7 @@ __all__ = [
     "NoAttentionError",
     "Panel",
     "PluginError",
+    "Reading",
     "Registry",
     "Role",
     "SizeError",

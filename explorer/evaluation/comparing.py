@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from explorer.cli.progress import progress_bar
+from explorer.core import ONCE
 from explorer.datasets import Dataset, Example
 from explorer.evaluation.comparisons import Comparison
 from explorer.evaluation.methods import Method
@@ -43,7 +44,11 @@ class CompareRun:
         quiet: bool = False,
     ):
         self.comparison, self.data, self.examples = comparison, data, examples
-        self.methods = [method for method in methods if method.shares]
+        self.methods = [
+            method
+            for method in methods
+            if method.shares and (method.upsampler.reading == ONCE or not comparison.reads_once)
+        ]
         self.stage, self.ledger, self.accelerator = stage, ledger, accelerator
         self.quiet = quiet or not accelerator.is_main_process
 

@@ -83,7 +83,9 @@ def usual_confidence(
     found = []
     for example in made.test[::step]:
         scene = made.stage.scene(example)
-        ready = method.upsampler.prepare(scene.guidance, scene.features, scene.size)
+        ready = method.upsampler.prepare(
+            scene.guidance, scene.features_for(method.upsampler), scene.size
+        )
         confidence = probe.predict(ready).confidence
         if confidence is None:
             return None

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from explorer.backbones import Backbone
-from explorer.core import ALIGN, ExplorerError, wait_for
+from explorer.backbones import Backbone, read
+from explorer.core import ALIGN, ONCE, ExplorerError, Reading, wait_for
 from explorer.datasets import Example
 from explorer.imaging import Photo, fit_size, resize
 from explorer.resources.feature_cache import FeatureCache, cached_features
+from explorer.upsamplers import Upsampler
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ class Sample:
     photo: Photo
     features: Tensor
     guidance: Tensor
+    stage: EvalContext
+
+    def features_for(self, upsampler: Upsampler, fresh: bool = False) -> Tensor:
+        """Return the features a method upsamples; ``fresh`` runs the backbone for those that it
+        reads in a way of its own, so that its time is measured.
+        """
+        reading = upsampler.reading
+        if reading == ONCE:
+            return self.features
+        return self.stage.features(self.photo, reading=reading, fresh=fresh)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -69,19 +80,32 @@ class EvalContext:
         moves = "".join(f":{move}" for move in model.alignment(self.align))
         return f"{model.name}:{model.stage}:{model.digest}{moves}:{self.sizes.input}"
 
-    def features(self, photo: Photo, size: tuple[int, int] | None = None) -> Tensor:
-        """Return the coarse features (1, C, h, w) of a photo, resized to ``size`` if given."""
+    def features(
+        self,
+        photo: Photo,
+        size: tuple[int, int] | None = None,
+        reading: Reading = ONCE,
+        fresh: bool = False,
+    ) -> Tensor:
+        """Return the coarse features (1, C, h, w) of a photo, resized to ``size`` if given;
+        ``fresh`` ones do not come from the cache.
+        """
         size = size or fit_size(photo.size, self.sizes.input, self.backbone.stride)
-        key = f"{photo.digest}:{size}"
-        image = lambda: photo.tensor(size, self.device)  # noqa: E731
-        found = cached_features(self.cache, self.backbone, key, image, self.align)
+        image = lambda size=size: photo.tensor(size, self.device)  # noqa: E731
+        if reading != ONCE:
+            make = lambda: read(self.backbone, image, size, reading, self.align).data  # noqa: E731
+            key = f"{self.identity}:{photo.digest}:{size}:{reading}"
+            found = make() if fresh else self.cache.get(key, make)
+        else:
+            key = f"{photo.digest}:{size}"
+            found = cached_features(self.cache, self.backbone, key, image, self.align)
         return found.to(self.device)
 
     def scene(self, example: Example) -> Sample:
         """Open a photo and compute what every method needs."""
         photo = example.photo()
         guidance = resize(photo.tensor(), self.sizes.output_of(photo)).to(self.device)
-        return Sample(example, photo, self.features(photo), guidance)
+        return Sample(example, photo, self.features(photo), guidance, self)
 
 
 def wait(device: torch.device) -> float:

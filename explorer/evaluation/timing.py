@@ -31,7 +31,8 @@ def estimate(made: ProbeRun) -> Iterator[str]:
         gathers = OWN in made.plan.variants or method is made.baseline
         if gathers and chosen is not None:
             with torch.no_grad():
-                ready = method.upsampler.prepare(scene.guidance, scene.features, scene.size)
+                features = scene.features_for(method.upsampler)
+                ready = method.upsampler.prepare(scene.guidance, features, scene.size)
                 start = wait(made.stage.device)
                 ready.sample(
                     chosen.rows.to(scene.features.device), chosen.cols.to(ready.values.device)

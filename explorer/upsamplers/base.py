@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from explorer.core import FeatureMap, Registry, SizeError
+from explorer.core import ONCE, FeatureMap, Reading, Registry, SizeError
 from explorer.imaging import IMAGENET_MEAN, IMAGENET_STD, normalise
 from explorer.upsamplers.casting import cast
 from explorer.upsamplers.cost import MethodCost
@@ -100,6 +100,7 @@ class Upsampler(nn.Module):
     min_grid: ClassVar[int] = 1  # the fewest cells along a side of the coarse grid
     native_factor: ClassVar[int] = 0  # pixels per cell and axis that it makes whatever the output
     cost: ClassVar[MethodCost] = MethodCost()
+    reading: ClassVar[Reading] = ONCE  # what is asked of the backbone beyond one pass
     # For tests: arguments of a small instance, and second values of arguments that cannot be
     # guessed (a guess is: the opposite, 8 more, 0.5 more); the default where there is no other.
     small_options: ClassVar[Mapping[str, Any]] = {}

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer.core import ExplorerError, wait_for
+from explorer.backbones import read
+from explorer.core import ONCE, ExplorerError, wait_for
 from explorer.imaging import fit_size
 from explorer.resources.peak_memory import Peak, peak_memory
 from explorer.session import Options, Session
@@ -127,6 +128,9 @@ def reconstruction(
     if upsampler.space != BACKBONE_SPACE:
         reason = "its features live in a normalised space: the backbone's are no target for them"
         return {factor: reason for factor in FACTORS}
+    if upsampler.reading != ONCE:
+        reason = "it reads the backbone again, so that there is nothing to reconstruct"
+        return {factor: reason for factor in FACTORS}
     stride = session.backbone(backbone).stride
     size = fit_size(options.photo.size, options.input_size, max(FACTORS) * stride)
     target = session.features_at(options, backbone, size).data
@@ -157,15 +161,20 @@ def relative_l2(made: Tensor, target: Tensor) -> float:
 def cost(session: Session, options: Options, backbone: str, upsampler: Upsampler) -> Cost:
     """Measure one fresh ``prepare`` and its first ``project`` to three channels.
 
-    Models, features and photo are there already; a first projection includes what a method puts
-    off until it is asked.
+    Models, features and photo are there already, but for a method that reads the backbone in a way
+    of its own; a first projection includes what a method puts off until it is asked.
     """
     features = session.features(options, backbone).data
+    model, reading = session.backbone(backbone), upsampler.reading
+    side = fit_size(options.photo.size, options.input_size, model.stride)
     image = session.guidance(options)
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(CHANNELS, features.shape[1], generator=generator).to(features)
     with torch.no_grad(), peak_memory(session.device) as peak:
         start = time.perf_counter()
+        if reading != ONCE:
+            photo = lambda size: options.photo.tensor(size, session.device)  # noqa: E731
+            features = read(model, photo, side, reading, options.align).data
         made = half_precision.prepare(upsampler, image, features, options.output, session.encoders)
         wait_for(session.device)
         prepared = time.perf_counter()

@@ -18,12 +18,13 @@ def test_moments_equal_those_of_the_stencil(session, options, name):
     if not isinstance(resampler, LinearResampler):
         pytest.skip("not one map for all channels")
     found = attention_offset(resampler)
-    rows, cols = np.mgrid[0:10, 0:12] + 0.5
+    height, width = resampler.grid
+    rows, cols = np.mgrid[0:height, 0:width] + 0.5
     for row, col in PIXELS:
         weights = resampler.stencil(row, col).double().numpy()
         weights /= weights.sum()
-        down = (weights * rows).sum() - (row + 0.5) * 10 / 61
-        right = (weights * cols).sum() - (col + 0.5) * 12 / 73
+        down = (weights * rows).sum() - (row + 0.5) * height / 61
+        right = (weights * cols).sum() - (col + 0.5) * width / 73
         variance = (weights * (rows**2 + cols**2)).sum()
         variance -= (weights * rows).sum() ** 2 + (weights * cols).sum() ** 2
         assert found.down[row, col] == pytest.approx(down, abs=1e-4)

@@ -20,6 +20,7 @@ class Comparison(ABC):
     name: ClassVar[str]
     order: ClassVar[int] = 1000  # place in lists, lowest first
     columns: ClassVar[tuple[Column, ...]]
+    reads_once: ClassVar[bool] = False  # whether methods that read the backbone again stay out
 
     @classmethod
     def maps(cls, folder: str | None) -> str | None:

@@ -49,7 +49,9 @@ class Edges(Comparison):
     @torch.no_grad()
     def measure(self, stage: EvalContext, scene: Sample, method: Method, truth) -> dict[str, float]:
         """Return the average precision of the method's gradient."""
-        made = method.upsampler.prepare(scene.guidance, scene.features, scene.size)
+        made = method.upsampler.prepare(
+            scene.guidance, scene.features_for(method.upsampler), scene.size
+        )
         weight = components(made.values, EDGE_COMPONENTS)
         return {"average_precision": precision(gradient(made.project(weight)[0]), truth)}
 

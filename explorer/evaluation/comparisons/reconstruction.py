@@ -25,6 +25,7 @@ class Reconstruction(Comparison):
     """
 
     name = "reconstruction"
+    reads_once = True  # at the target's size nothing is left to reconstruct
     order = 10
     columns = (
         Column("cosine_x2", "cosine x2", 1, 4, main=True),

@@ -27,6 +27,11 @@ def center_offset(name: str, stage: str) -> tuple[float, float]:
     return _declared().get(f"{name}:{stage}", (0.0, 0.0))
 
 
+def is_measured(name: str, stage: str) -> bool:
+    """Whether the offset is known; smaller ones than a tenth of a cell are declared as 0."""
+    return f"{name}:{stage}" in _declared()
+
+
 def shift_of(offset: tuple[float, float]) -> Shift:
     """Return by how many whole pixels a photo moves up and left to bring cells to their centres."""
     return round(-offset[0]), round(-offset[1])

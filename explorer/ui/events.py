@@ -20,7 +20,6 @@ from explorer.ui.page import Page
 from explorer.ui.settings import Settings, is_link
 from explorer.ui.status import error_status
 from explorer.views import VIEWS, View
-from explorer.views.rows import SharedScaleView
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +150,7 @@ def show(
     chosen: Settings,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the grid with what is still missing marked, and a status line."""
-    methods = view.methods(options) if isinstance(view, SharedScaleView) else options.upsamplers
+    methods = view.methods(options)
     columns, waiting = awaited(panels, methods)
     lead = {panel.column: panel.role for panel in panels if panel.role != "method"}
     value = grid_value(

@@ -65,6 +65,10 @@ class View(ABC):
         """Check options as they come from outside; what each panel would say is said at once."""
         cls.Params.read(given)
 
+    def methods(self, options: Options) -> tuple[str, ...]:
+        """Return the upsamplers that have panels."""
+        return options.upsamplers
+
     @abstractmethod
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
         """Yield panels as they become ready; a panel seen again (same row and column) replaces the

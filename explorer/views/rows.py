@@ -180,10 +180,6 @@ class SharedScaleView(View, Generic[M]):
         """Return what stands over a place's panel."""
         return place.column
 
-    def methods(self, options: Options) -> tuple[str, ...]:
-        """Return the upsamplers that have a panel each."""
-        return options.upsamplers
-
     def stream(self, session: Session, options: Options) -> Iterator[Panel]:
         """Yield panels as they become ready; once all are, those drawn on another scale again."""
         self.check(options)

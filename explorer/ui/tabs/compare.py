@@ -22,6 +22,7 @@ from explorer.views.base import method_title
 
 TITLE = "Compare"
 PHOTO = "photo"
+NOT_ALIGNED = "|not aligned"  # ends the value of a side whose features are the network's own
 IDLE = {"text": "Choose two panels.", "kind": "done"}
 log = logging.getLogger(__name__)
 Shown = tuple[Any, Any, dict[str, str]]  # swipe, map, status
@@ -85,15 +86,20 @@ def build(page: Page, session: Session) -> None:
 
 
 def sides(settings: Settings) -> list[tuple[str, str]]:
-    """Return (label, value) of the panels to choose from: the photo, then backbone x method."""
-    return [("Photo", PHOTO), *panel_choices(settings.backbones, settings.upsamplers)]
+    """Return (label, value) of the panels to choose from: the photo, then backbone x method, then,
+    if features are aligned, the same of features that are not.
+    """
+    panels = panel_choices(settings.backbones, settings.upsamplers)
+    plain = [(f"{label}, not aligned", value + NOT_ALIGNED) for label, value in panels]
+    return [("Photo", PHOTO), *panels, *(plain if settings.align else ())]
 
 
 def chosen(settings: Settings, one: str, other: str) -> tuple[str, str]:
     """Return the two sides that are asked for; others in place of those that are gone."""
     known = [value for _, value in sides(settings)]
-    one = one if one in known else known[min(1, len(known) - 1)]
-    return one, other if other in known and other != one else known[-1]
+    usual = [value for value in known if not value.endswith(NOT_ALIGNED)]
+    one = one if one in known else usual[min(1, len(usual) - 1)]
+    return one, other if other in known and other != one else usual[-1]
 
 
 def compared(
@@ -104,24 +110,29 @@ def compared(
     """
     if one == other:
         raise ExplorerError("choose two different panels to compare")
-    view = settings.view if settings.view != "difference" else "pca"
-    if view != settings.view:
-        options = replace(options, view={})
-    made = VIEWS.create(view).render(session, options)
-    places = [_panel(made, name) for name in (one, other)]
+    names = [panel_names(name.removesuffix(NOT_ALIGNED)) for name in (one, other)]
+    view = settings.view
+    if not set(options.upsamplers) <= set(VIEWS.create(view).methods(options)):
+        view, options = "pca", replace(options, view={})
+    made = {name.endswith(NOT_ALIGNED): [] for name in (one, other)}
+    for plain in made:
+        shown = replace(options, align=False) if plain else options
+        made[plain] = VIEWS.create(view).render(session, shown)
+    places = [_panel(made[name.endswith(NOT_ALIGNED)], name) for name in (one, other)]
     shared = {"query": settings.query, "output_size": options.output}
     swipe = swipe_value(*places, **shared)
     text = f"{VIEWS.get(view).title}: {places[0].column} | {places[1].column}"
-    if PHOTO in (one, other) or panel_names(one)[0] != panel_names(other)[0]:
-        note = f"{text} · no difference map: that needs two methods of one backbone"
+    if len(made) > 1 or PHOTO in (one, other) or names[0][0] != names[1][0]:
+        note = f"{text} · no difference map: that needs two methods of one backbone, aligned alike"
         yield swipe, grid_value([], **shared), {"text": note, "kind": "done"}
         return
     yield swipe, gr.skip(), {"text": f"{text} · working: their difference", "kind": "work"}
-    backbone, first = panel_names(one)
+    backbone, first = names[0]
     pair = replace(
         options,
+        align=options.align and not one.endswith(NOT_ALIGNED),
         backbones=(backbone,),
-        upsamplers=(first, panel_names(other)[1]),
+        upsamplers=(first, names[1][1]),
         view={"reference": first},
     )
     apart = VIEWS.create("difference").render(session, pair)[-1]
@@ -130,9 +141,9 @@ def compared(
 
 def _panel(made: list[Panel], name: str) -> Panel:
     """Return the panel a side's value stands for."""
-    names = panel_names(name)
+    names, plain = panel_names(name.removesuffix(NOT_ALIGNED)), name.endswith(NOT_ALIGNED)
     for panel in made:
         if panel.role == "photo" if name == PHOTO else (panel.backbone, panel.method) == names:
-            return panel
+            return replace(panel, column=f"{panel.column}, not aligned") if plain else panel
     what = "photo" if name == PHOTO else f"panel of {method_title(names[1])}"
     raise ExplorerError(f"this view has no {what}; choose another view or panel")

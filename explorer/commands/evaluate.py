@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="only look for faults in the files")
     parser.add_argument("--backbone", default="efficientnet_lite0", help="NAME[:STAGE]")
     parser.add_argument(
-        "--upsamplers", default="bilinear,jafar,anyup", help="NAME[@CHECKPOINT],..."
+        "--upsamplers",
+        default="bilinear,jafar,anyup",
+        help="NAME[@CHECKPOINT][:plain],...; plain ones get features that are not aligned",
     )
     parser.add_argument(
         "--controls", default="jbu,blurred,untrained", help="of jbu,blurred,untrained; or none"

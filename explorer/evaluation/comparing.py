@@ -47,7 +47,8 @@ class CompareRun:
         self.methods = [
             method
             for method in methods
-            if method.shares and (method.upsampler.reading == ONCE or not comparison.reads_once)
+            if method.shares
+            and not (comparison.reads_once and (method.plain or method.upsampler.reading != ONCE))
         ]
         self.stage, self.ledger, self.accelerator = stage, ledger, accelerator
         self.quiet = quiet or not accelerator.is_main_process

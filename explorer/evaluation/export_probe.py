@@ -83,9 +83,7 @@ def usual_confidence(
     found = []
     for example in made.test[::step]:
         scene = made.stage.scene(example)
-        ready = method.upsampler.prepare(
-            scene.guidance, scene.features_for(method.upsampler), scene.size
-        )
+        ready = method.upsampler.prepare(scene.guidance, scene.features_for(method), scene.size)
         confidence = probe.predict(ready).confidence
         if confidence is None:
             return None

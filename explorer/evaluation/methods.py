@@ -15,6 +15,7 @@ from explorer.upsamplers import UPSAMPLERS, Upsampler
 
 BASELINE = "bilinear"
 CONTROLS = ("jbu", "blurred", "untrained")
+PLAIN = ":plain"  # ends the name of a method that is given features that are not aligned
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Method:
     title: str
     upsampler: Upsampler
     control: bool = False
+    plain: bool = False  # whether its features are the network's own reading in any case
 
     @property
     def origin(self) -> str:
@@ -40,7 +42,8 @@ class Method:
     def identity(self) -> str:
         """Everything about the method that changes its output, for cache keys."""
         made = self.upsampler
-        return f"{made.name}:{made.checkpoint}:{made.digest}:{made.settings_digest}"
+        plain = PLAIN if self.plain else ""
+        return f"{made.name}:{made.checkpoint}:{made.digest}:{made.settings_digest}{plain}"
 
 
 def load_methods(
@@ -54,7 +57,8 @@ def load_methods(
     """Return the methods of a table in the order asked for, then the controls that are missing.
 
     Args:
-        names: upsamplers, each "NAME" or "NAME@CHECKPOINT" (a row, a path or "untrained").
+        names: upsamplers, each "NAME" or "NAME@CHECKPOINT" (a row, a path or "untrained"), with
+            ":plain" behind it one whose features are not aligned.
         backbone: whose features come.
         backbone_name: "NAME" or "NAME:STAGE", as the user wrote it.
         controls: of CONTROLS; "untrained" is the first network among ``names`` (else AnyUp) with
@@ -72,7 +76,8 @@ def load_methods(
             raise ExplorerError(f"there is no control {control!r}; choose {', '.join(CONTROLS)}")
     if len(set(names)) != len(names):
         raise ExplorerError("an upsampler is listed twice; give it once or with two checkpoints")
-    networks = [n.partition("@")[0] for n in names if UPSAMPLERS.get(n.partition("@")[0]).trained]
+    bases = [name.removesuffix(PLAIN).partition("@")[0] for name in names]
+    networks = [base for base in bases if UPSAMPLERS.get(base).trained]
     extra = [BASELINE]
     for control in controls:
         if control == "untrained":
@@ -98,7 +103,8 @@ def _load(
 ) -> Method:
     if name == BlurredBilinear.name:
         return Method(name, BlurredBilinear.title, BlurredBilinear().eval(), True)
-    base, _, checkpoint = name.partition("@")
+    plain = name.endswith(PLAIN)
+    base, _, checkpoint = name.removesuffix(PLAIN).partition("@")
     made = load_upsampler(
         base,
         backbone.name,
@@ -114,7 +120,9 @@ def _load(
         title, control = f"{title}, untrained", True
     elif checkpoint:
         title = f"{title} ({made.checkpoint})"
-    return Method(name, title, made, control or base in CONTROLS)
+    if plain:
+        title = f"{title}, not aligned"
+    return Method(name, title, made, control or base in CONTROLS, plain)
 
 
 def describe(method: Method) -> dict[str, object]:

@@ -150,7 +150,7 @@ class ProbeRun:
 
         def compute() -> Tensor:
             with torch.no_grad():
-                features = scene.features_for(method.upsampler)
+                features = scene.features_for(method)
                 made = method.upsampler.prepare(scene.guidance, features, scene.size)
                 device = scene.features.device
                 return made.sample(chosen.rows.to(device), chosen.cols.to(device))[0].cpu()
@@ -218,7 +218,7 @@ class ProbeRun:
     def measure(self, method: Method, scene: Sample, truth: Truth, probes: list[Probe]) -> dict:
         """Upsample one photo with one method, read all probes and add up."""
         start = wait(self.stage.device)
-        features = scene.features_for(method.upsampler, fresh=True)
+        features = scene.features_for(method, fresh=True)
         made = method.upsampler.prepare(scene.guidance, features, scene.size)
         ready = wait(self.stage.device)
         predictions = predict_together(probes, made)

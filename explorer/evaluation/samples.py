@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 from explorer.backbones import Backbone, read
 from explorer.core import ALIGN, ONCE, ExplorerError, Reading, wait_for
 from explorer.datasets import Example
+from explorer.evaluation.methods import Method
 from explorer.imaging import Photo, fit_size, resize
 from explorer.resources.feature_cache import FeatureCache, cached_features
-from explorer.upsamplers import Upsampler
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,15 @@ class Sample:
     guidance: Tensor
     stage: EvalContext
 
-    def features_for(self, upsampler: Upsampler, fresh: bool = False) -> Tensor:
+    def features_for(self, method: Method, fresh: bool = False) -> Tensor:
         """Return the features a method upsamples; ``fresh`` runs the backbone for those that it
         reads in a way of its own, so that its time is measured.
         """
-        reading = upsampler.reading
+        reading = method.upsampler.reading
+        stage = replace(self.stage, align=False) if method.plain else self.stage
         if reading == ONCE:
-            return self.features
-        return self.stage.features(self.photo, reading=reading, fresh=fresh)
+            return stage.features(self.photo) if method.plain else self.features
+        return stage.features(self.photo, reading=reading, fresh=fresh)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -31,7 +31,7 @@ def estimate(made: ProbeRun) -> Iterator[str]:
         gathers = OWN in made.plan.variants or method is made.baseline
         if gathers and chosen is not None:
             with torch.no_grad():
-                features = scene.features_for(method.upsampler)
+                features = scene.features_for(method)
                 ready = method.upsampler.prepare(scene.guidance, features, scene.size)
                 start = wait(made.stage.device)
                 ready.sample(

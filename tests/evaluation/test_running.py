@@ -106,6 +106,24 @@ def test_scores_are_those_of_the_literal_path_and_torchmetrics(scenes, tmp_path)
 
 
 @pytest.mark.slow
+def test_plain_and_larger_inputs_are_rows_of_one_table(scenes, tmp_path):
+    names = ("bilinear", "bilinear:plain", "bilinear_x2")
+    evaluate(request(scenes, tmp_path / "both", upsamplers=names, controls=(), seeds=1))
+    found = report(tmp_path / "both")
+    rows = {row["key"]: row for row in found["tables"][0]["rows"]}
+    assert list(rows) == list(names) and "not aligned" in rows["bilinear:plain"]["title"]
+    alone = {"upsamplers": ("bilinear",), "controls": (), "seeds": 1}
+    for align, name in ((False, "bilinear:plain"), (True, "bilinear")):
+        out = tmp_path / str(align)
+        evaluate(request(scenes, out, align=align, **alone))
+        expected = cell(report(out), 0, "bilinear", "miou")["mean"]
+        assert cell(found, 0, name, "miou")["mean"] == pytest.approx(expected)
+    assert cell(found, 0, "bilinear_x2", "miou")["interval"]  # paired over photos
+    x2, x1 = (sum(rows[key]["seconds"].values()) for key in ("bilinear_x2", "bilinear"))
+    assert x2 > x1  # the backbone's time is the method's
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "column"), [("depth", "edge_delta1"), ("normals", "within_22.5")])
 def test_depth_and_normals(scenes, tmp_path, task, column):
     evaluate(request(scenes, tmp_path, task, upsamplers=("bilinear",), seeds=1))

@@ -49,9 +49,7 @@ class Edges(Comparison):
     @torch.no_grad()
     def measure(self, stage: EvalContext, scene: Sample, method: Method, truth) -> dict[str, float]:
         """Return the average precision of the method's gradient."""
-        made = method.upsampler.prepare(
-            scene.guidance, scene.features_for(method.upsampler), scene.size
-        )
+        made = method.upsampler.prepare(scene.guidance, scene.features_for(method), scene.size)
         weight = components(made.values, EDGE_COMPONENTS)
         return {"average_precision": precision(gradient(made.project(weight)[0]), truth)}
 

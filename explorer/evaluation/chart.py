@@ -21,8 +21,9 @@ def chart(tables: list[Table], title: str, out: Path) -> None:
     from matplotlib.figure import Figure
 
     panels = [(table, column) for table in tables for column in table.columns if column.main]
+    timed = [table for table in tables if sum(bool(row.seconds) for row in table.rows) > 2]
     columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
+    rows = -(-(len(panels) + len(timed)) // columns)
     longest = max(len(table.rows) for table, _ in panels)
     size = (1.6 + 4.2 * columns, 0.7 + rows * (1.0 + 0.34 * longest))
     figure = Figure(figsize=size, dpi=150, layout="constrained")
@@ -30,7 +31,9 @@ def chart(tables: list[Table], title: str, out: Path) -> None:
     grid = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).flatten()
     for place, (table, column) in enumerate(panels):
         _panel(grid[place], table, column, first=place % columns == 0)
-    for axes in grid[len(panels) :]:
+    for place, table in enumerate(timed, len(panels)):
+        _against_seconds(grid[place], table)
+    for axes in grid[len(panels) + len(timed) :]:
         axes.set_visible(False)
     spread = any(c.spread is not None for t, _ in panels for r in t.rows for c in r.cells.values())
     bars = "± one standard deviation over seeds" if spread else "95% interval of the difference"
@@ -38,6 +41,42 @@ def chart(tables: list[Table], title: str, out: Path) -> None:
     figure.supxlabel(f"bars: {bars} · dashed: bilinear · grey: controls", fontsize=7)
     with part_file(out) as part:
         figure.savefig(part, format=out.suffix.lstrip(".").lower() or "png")
+
+
+def _against_seconds(axes, table: Table) -> None:
+    """Draw the first main column over the seconds per photo, on a logarithmic axis."""
+    column = next(column for column in table.columns if column.main)
+    shown = [row for row in table.rows if row.seconds and np.isfinite(row.cells[column.key].mean)]
+    points = [
+        (max(sum(row.seconds.values()), 1e-3), column.scale * row.cells[column.key].mean)
+        for row in shown
+    ]
+    heights = [value for _, value in points]
+    step = (max(heights) - min(heights) or 1) / 18  # between two lines of words
+    written = -np.inf
+    for place in np.argsort(heights):
+        row, (seconds, value) = shown[place], points[place]
+        colour = CONTROL if row.control else METHOD
+        axes.plot(seconds, value, "o", ms=4, color=colour)
+        written = max(value, written + step)
+        axes.annotate(
+            row.title,
+            (seconds, value),
+            xytext=(1.06, written),
+            textcoords=("axes fraction", "data"),
+            va="center",
+            fontsize=6.5,
+            color=colour,
+            arrowprops={"arrowstyle": "-", "color": LINE, "lw": 0.6},
+        )
+    axes.set_xscale("log")
+    axes.tick_params(labelsize=7)
+    axes.grid(color="#eef0f2")
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.set_xlabel("seconds per photo beyond one pass of the backbone", fontsize=7)
+    axes.set_title(f"{column.head} against time\n{table.title}", fontsize=8, loc="left")
 
 
 def _panel(axes, table: Table, column, first: bool) -> None:

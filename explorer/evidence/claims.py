@@ -6,6 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from explorer.evidence.alignment import (
+    larger_verdict,
+    seconds_blocks,
+    shift_blocks,
+    shift_verdict,
+)
 from explorer.evidence.benches import BILINEAR, NO_WINDOW, OWN_WINDOW
 from explorer.evidence.blocks import Block, Details, Heading, Paragraph, Table
 from explorer.evidence.collect import (
@@ -61,6 +67,7 @@ def claims(found: Evidence) -> list[Claim]:
         _speed(found),
         _storage(found),
         _choice(found),
+        *_alignment(found),
     ]
 
 
@@ -273,6 +280,35 @@ def _choice(found: Evidence) -> Claim:
         ],
         here or None,
     )
+
+
+def _alignment(found: Evidence) -> list[Claim]:
+    """Return the claims on bilinear as a baseline, once a report has what they need."""
+    made = []
+    if verdict := shift_verdict(found):
+        made.append(
+            Claim(
+                "What an upsampler gains over bilinear is the worth of upsampling.",
+                f"Only where features lie on their pixels. {verdict}",
+                (
+                    Paragraph(
+                        "Cells of the packaged EfficientNet-Lite0 and Lite1 describe a place six "
+                        "pixels beside their centre; see `docs/evaluation.md`."
+                    ),
+                ),
+                shift_blocks(found),
+            )
+        )
+    if verdict := larger_verdict(found):
+        made.append(
+            Claim(
+                "Fine features need an upsampler.",
+                f"Not always: a larger input is the baseline to beat. {verdict}",
+                (),
+                seconds_blocks(found),
+            )
+        )
+    return made
 
 
 def _evidence(claim: Claim) -> tuple[Block, ...]:

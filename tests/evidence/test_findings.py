@@ -27,6 +27,7 @@ from explorer.evidence import (
     published_blocks,
     report_blocks,
 )
+from explorer.evidence.alignment import seconds_blocks, shift_blocks
 from explorer.evidence.blocks import Code, Details, Heading, Paragraph, plain
 from explorer.evidence.blocks import Table as TableBlock
 from explorer.evidence.claims import claims
@@ -406,3 +407,39 @@ def test_the_claim_on_the_window_is_filled_by_what_the_bench_wrote(tmp_path, mon
     (tmp_path / "images" / "4.png").unlink()
     assert main([*asked, "--labels", "labels"]) != 0
     assert "has too few photos" in capsys.readouterr().err
+
+
+def test_claims_on_alignment_and_larger_inputs_need_a_report_with_such_rows(tmp_path):
+    def row(key, value, seconds):
+        difference = value - 0.40
+        cell = {"mean": value, "difference": difference, "interval": [difference] * 2}
+        return {"key": key, "title": key, "cells": {"miou": cell}, "seconds": {"all": seconds}}
+
+    columns = [
+        {"key": "miou", "head": "mIoU", "scale": 100, "digits": 1, "higher": True, "main": True}
+    ]
+    rows = [row("bilinear", 0.40, 0.01), row("jafar", 0.41, 2.0), row("bilinear_x2", 0.45, 0.5)]
+    rows += [row("bilinear:plain", 0.38, 0.01), row("jafar:plain", 0.39, 2.0)]
+    facts = {
+        "title": "t",
+        "tables": [{"title": "own", "columns": columns, "rows": rows, "notes": []}],
+        "data": {"test": 40},
+        "backbone": {"name": "efficientnet_lite0"},
+        "settings": {"input": 320},
+        "methods": [],
+        "date": "2026-11-28",
+        "versions": {},
+    }
+    assert not shift_blocks(known(tmp_path, tmp_path))
+    (tmp_path / "camvid.json").write_text(json.dumps(facts))
+    found = known(tmp_path, tmp_path)
+    texts = {claim.text: claim.verdict for claim in claims(found)}
+    shift = next(text for text in texts.values() if "alignment alone" in text)
+    assert "alignment alone +2.0 mIoU, the best upsampler without it +1.0" in shift
+    larger = next(text for text in texts.values() if "larger input" in text)
+    assert "bilinear_x2 45.0 in 0.50 s; jafar 41.0 in 2.00 s" in larger
+    (grid,) = [block for block in shift_blocks(found) if hasattr(block, "rows")]
+    assert [one[0] for one in grid.rows] == ["bilinear", "jafar"]
+    assert grid.rows[1][1].startswith("39.0") and grid.rows[1][2].startswith("41.0")
+    (grid,) = [block for block in seconds_blocks(found) if hasattr(block, "rows")]
+    assert [one[0] for one in grid.rows] == ["bilinear", "bilinear_x2", "jafar"]

@@ -119,6 +119,7 @@ def test_a_click_in_one_panel_changes_every_panel_and_the_link_restores_it(addre
     page.wait_for_selector(DONE, timeout=120_000)
     assert "row 32, column 48" in page.inner_text(".fx")
     stages = page.locator("#grid .fx-table .fx-stage")
+    stages.last.scroll_into_view_if_needed()
     box = stages.last.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.75)
     page.wait_for_function(

@@ -585,8 +585,8 @@ def test_focus_is_visible_and_every_panel_has_a_name(page):
 def test_row_labels_stay_while_a_narrow_window_scrolls_and_reload_restores(app, visit):
     page = visit(app[0], "#grid .fx-card", viewport={"width": 700, "height": 700})
     scroll = page.locator("#grid .fx-scroll")
-    scroll.evaluate("node => node.scrollLeft = 400")
-    assert scroll.evaluate("node => node.scrollLeft") == 400
+    scroll.evaluate("node => node.scrollLeft = 100")
+    assert scroll.evaluate("node => node.scrollLeft") == 100
     label = page.locator("#grid .fx-row").first.bounding_box()
     assert abs(label["x"] - scroll.bounding_box()["x"]) <= 4
     page.reload(wait_until="domcontentloaded")

@@ -50,7 +50,7 @@ def photo():
 
 @pytest.fixture(scope="module")
 def options(photo):
-    return Options(photo, (BACKBONE,), METHODS, 128, 96)
+    return Options(photo, (BACKBONE,), METHODS, 128, 96, align=False)  # as links without the word
 
 
 # ---- the server's side
@@ -320,7 +320,9 @@ def test_strokes_are_painted_predicted_and_undone(opened):
     page.wait_for_function(
         "document.querySelector('#scribbled .fx-legend').innerText.includes('whiskers')"
     )
-    box = page.locator("#scribbled .fx-table .fx-stage").last.bounding_box()
+    last = page.locator("#scribbled .fx-table .fx-stage").last
+    last.scroll_into_view_if_needed()
+    box = last.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.45)
     said(page, "Bilinear at row")
     assert "whiskers" in page.inner_text("#scribble-status")

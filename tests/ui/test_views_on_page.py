@@ -175,3 +175,40 @@ def test_tabs_keep_their_names_and_the_link_opens_the_comparison(address, visit)
     again = visit(address + link, ready="#apart .fx-stage")
     assert again.locator("#tabs [role=tab][aria-selected=true]").inner_text() == "Compare"
     assert again.input_value("#permalink textarea, #permalink input") == link
+
+
+SEEN = """() => {
+    const scroll = document.querySelector('#grid .fx-scroll');
+    const boxes = [...document.querySelectorAll('#grid .fx-table .fx-stage')].map((stage) => {
+        const { left, right, top, bottom } = stage.getBoundingClientRect();
+        return [left, right, top, bottom];
+    });
+    return { over: scroll.scrollWidth - scroll.clientWidth, boxes, left: scrollX };
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("width", "height", "across", "share"),
+    [(1366, 768, 3, 0.3), (1920, 1080, 3, 0.3), (820, 1180, 2, 0.3), (390, 844, 1, 0.2)],
+)
+def test_panels_of_one_backbone_are_wrapped_to_fill_the_window(
+    address, visit, width, height, across, share
+):
+    query = "?example=coffee&input_size=64&output_size=96&upsamplers=nearest,bilinear,bicubic,jbu"
+    size = {"viewport": {"width": width, "height": height}}
+    page = visit(address + query, ready="#status .status.done", **size)
+    page.wait_for_timeout(300)
+    seen = page.evaluate(SEEN)
+    assert seen["over"] <= 0 and len(seen["boxes"]) == 6
+    assert len({round(top) for _, _, top, _ in seen["boxes"]}) == 6 / across
+    assert all(0 <= left and right <= width for left, right, _, _ in seen["boxes"])
+    shown = sum(
+        (right - left) * max(0, min(bottom, height) - top)
+        for left, right, top, bottom in seen["boxes"]
+    )
+    assert shown / (width * height) >= share
+    page.set_viewport_size({"width": width, "height": height // 2})  # lower: more beside each other
+    page.wait_for_timeout(500)
+    again = page.evaluate(SEEN)
+    assert again["boxes"][0][1] - again["boxes"][0][0] <= seen["boxes"][0][1] - seen["boxes"][0][0]

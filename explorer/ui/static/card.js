@@ -122,7 +122,11 @@ function footer(entry) {
 		head.append(metric);
 	}
 	if (head.childNodes.length) parts.push(head);
-	if (entry.caption) parts.push(make("div", "fx-caption", entry.caption));
+	if (entry.caption) {
+		const caption = make("div", "fx-caption", entry.caption);
+		caption.title = entry.caption; // two lines of it are shown
+		parts.push(caption);
+	}
 	if (entry.legend?.length) {
 		const legend = make("div", "fx-legend");
 		for (const [name, color] of entry.legend) {

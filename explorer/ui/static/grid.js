@@ -10,6 +10,12 @@ const state = {
 	selected: null,
 	value: null,
 };
+const LABEL = 30; // px of a row's label and its gap
+const GAP = 8; // px between panels
+const UNDER = 92; // px of a panel's name and what stands under its picture
+const AROUND = 110; // px of the window beside the panels: zoom bar, readout, a margin
+const PHONE = 480; // px of width under which panels stand under each other
+const NARROWEST = 160; // px of a picture's width
 const cards = new Map();
 const sent = []; // points reported but not yet echoed by the server
 let dirty = { paint: false, overlay: false };
@@ -178,24 +184,30 @@ function layout({ rows, columns, panels }) {
 	const aspect = state.frame[1] / state.frame[0];
 	root.style.setProperty("--fx-aspect", aspect);
 	root.style.setProperty("--fx-shrink", Math.min(1, Math.sqrt(aspect)));
-	root.style.setProperty("--fx-columns", columns.length);
+	const across = fit(rows.length, columns.length, aspect);
+	// The place of a cell: one row of panels takes as many lines as make its pictures largest.
+	const line = (row, column) => 2 * (rows.length === 1 ? Math.floor(column / across) : row) + 1;
+	const place = (column) => (column % across) + 2;
 	for (const label of table.querySelectorAll(".fx-label, .fx-gap")) label.remove();
 	const put = (node, row, column) => {
-		node.style.gridArea = `${row} / ${column}`;
+		node.style.gridArea = column === undefined ? row : `${row} / ${column}`;
 		if (node.parentNode !== table) table.append(node);
 	};
-	columns.forEach((name, at) => put(label("fx-column", name), 1, at + 2));
+	columns.forEach((name, at) => put(label("fx-column", name), line(0, at), place(at)));
 	// A row's label owns the whole row, or it could not stick to the left edge while that scrolls.
-	rows.forEach((name, at) => put(label("fx-row", name), at + 2, "1 / auto / -1"));
+	const last = line(rows.length - 1, columns.length - 1) + 1;
+	rows.forEach((name, at) =>
+		put(label("fx-row", name), rows.length === 1 ? `2 / 1 / ${last + 1} / -1` : `${line(at, 0) + 1} / 1 / auto / -1`),
+	);
 	const seen = new Set();
 	rows.forEach((row, rowAt) =>
 		columns.forEach((column, columnAt) => {
 			const key = `${row}\x1f${column}`;
-			if (!panels[key]) return put(make("div", "fx-gap"), rowAt + 2, columnAt + 2);
+			if (!panels[key]) return put(make("div", "fx-gap"), line(rowAt, columnAt) + 1, place(columnAt));
 			seen.add(key);
 			if (!cards.has(key)) cards.set(key, new Card(key, state, expand));
 			const card = cards.get(key);
-			put(card.node, rowAt + 2, columnAt + 2);
+			put(card.node, line(rowAt, columnAt) + 1, place(columnAt));
 			card.show(panels[key]);
 		}),
 	);
@@ -206,6 +218,39 @@ function layout({ rows, columns, panels }) {
 		if (state.hover?.key === key) state.hover = null;
 	}
 	arrange();
+}
+
+// How many panels stand beside each other. Panels of one row are wrapped so that their pictures are as
+// large as the window allows; several rows share the width, down to a size at which the table scrolls.
+function fit(rows, columns, aspect) {
+	const width = root.clientWidth - LABEL;
+	let across = Math.max(columns, 1);
+	let best = 0;
+	if (rows === 1 && width > 0 && width < PHONE) [best, across] = [width, 1];
+	else if (rows === 1 && width > 0) {
+		for (let count = 1; count <= columns; count++) {
+			const lines = Math.ceil(columns / count);
+			const high = (window.innerHeight - AROUND) / lines - UNDER;
+			const wide = Math.min((width - GAP * (count - 1)) / count, high * aspect);
+			if (wide > best) [best, across] = [wide, count];
+		}
+		best = Math.min(Math.max(best, NARROWEST * Math.min(1, aspect)), (width - GAP * (across - 1)) / across);
+	}
+	root.style.setProperty("--fx-columns", across);
+	root.style.setProperty("--fx-cell", best ? `${Math.floor(best)}px` : "0px");
+	root.classList.toggle("fx-wrapped", best > 0);
+	return across;
+}
+
+// What the size of the window decides, when it changes.
+let fitted = "";
+function refit() {
+	const size = `${root.clientWidth}x${window.innerHeight}`;
+	if (size === fitted) return;
+	fitted = size;
+	const value = state.value;
+	if (value) layout(value);
+	schedule("paint");
 }
 
 function label(name, text) {
@@ -256,5 +301,7 @@ function turn(step) {
 }
 
 listen(host);
+new ResizeObserver(refit).observe(root);
+window.addEventListener("resize", refit);
 watch("value", sync);
 sync();

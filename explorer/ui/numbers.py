@@ -138,9 +138,11 @@ FIELDS = (
 
 
 def measures_value(
-    found: Sequence[Measures | MeasureError], options: Options
+    found: Sequence[Measures | MeasureError], options: Options, sentences: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Return blocks for ``block_page``: the table with rows still to come, and notes."""
+    """Return blocks for ``block_page``: the table with rows still to come, sentences on the
+    backbones, and notes.
+    """
     several = len(options.backbones) > 1
     head = ["upsampler", *(["backbone"] if several else []), *(field.head for field in FIELDS)]
     first = len(head) - len(FIELDS)
@@ -178,7 +180,8 @@ def measures_value(
             table["rows"].append(cells)
             table["values"].append(values)
             table["best"].append(best)
-    return [table, *plain([Details("What these numbers are", _notes(found, options))])]
+    said = [Paragraph(sentence) for sentence in sentences]
+    return [table, *plain([*said, Details("What these numbers are", _notes(found, options))])]
 
 
 def _is_best(column: int, mine: Measures, found: Sequence[Measures | MeasureError]) -> bool:
@@ -204,8 +207,8 @@ def _notes(found: Sequence[Measures | MeasureError], options: Options) -> tuple[
         f"Consistency: the features upsampled to {height}×{width}, averaged back to the grid. 1 "
         "means that averaging gives the input back.",
         "Times are those of one fresh run on this machine, whatever else it did; the backbone is "
-        "not counted. Prepare is paid once per photo. The first projection includes what a method "
-        "puts off until it is asked.",
+        "counted only where a method reads it again. Prepare is paid once per photo. The first "
+        "projection includes what a method puts off until it is asked.",
         "Keeps: the tensors of the prepared upsampler, coarse features included, weights not.",
     ]
     seen = dict.fromkeys(one.cost.peak.what for one in measured)

@@ -87,6 +87,26 @@ class AlignmentView(View):
             )
 
 
+def alignment_sentence(session: Session, options: Options, backbone: str) -> str:
+    """Say in one sentence whether a backbone's cells describe their own pixels, on this photo."""
+    model = session.backbone(backbone)
+    plain, aligned = (
+        mirror_distance(session, replace(options, align=align), backbone).mean()
+        for align in (False, True)
+    )
+    changes = f"mirroring the photo changes its features by {plain:.3f} (cosine distance)"
+    if moves := model.alignment(True):
+        named = ", ".join(map(str, dict.fromkeys(moves)))
+        return (
+            f"{model.title}: its cells describe a place beside the pixels under them; moving the "
+            f"photo by {named} px before the network corrects that: {changes}, by {aligned:.3f} "
+            "once aligned."
+        )
+    if is_measured(model.name, model.stage):
+        return f"{model.title}: its cells describe the pixels under them; {changes}."
+    return f"{model.title}: {UNKNOWN}; {changes}."
+
+
 def mirror_distance(session: Session, options: Options, backbone: str) -> np.ndarray:
     """Return 1 - cosine (h, w) of features and the mirrored photo's, mirrored back; 0 to 2."""
     plain = session.features(options, backbone).data

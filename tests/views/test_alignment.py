@@ -1,5 +1,7 @@
 """The alignment view: what is seen when a network looks beside its cells, and when it does not."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from explorer.ui.choices import example_photos
 from explorer.ui.settings import Settings
 from explorer.ui.tabs.compare import compared, sides
 from explorer.views import VIEWS
-from explorer.views.alignment import CENTRED, UNKNOWN, mirror_distance
+from explorer.views.alignment import CENTRED, UNKNOWN, alignment_sentence, mirror_distance
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,12 @@ def test_aligned_and_plain_are_two_sides_of_one_comparison(session):
     assert list(dict(sides(Settings(align=False)))) == [
         label for label in dict(sides(Settings())) if "not aligned" not in label
     ]
+
+
+def test_a_sentence_says_what_the_offset_means(session):
+    said = alignment_sentence(session, options(), "efficientnet_lite0")
+    assert "(6, 6) px" in said and said.endswith("once aligned.") and "\n" not in said
+    before, after = (float(n) for n in re.findall(r"by (0\.\d+)", said))
+    assert after < before
+    two = alignment_sentence(session, options(), "efficientnet_lite2")
+    assert "describe the pixels under them" in two and "aligned" not in two

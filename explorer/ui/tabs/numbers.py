@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 
+from explorer.core import ExplorerError
 from explorer.evidence import (
     claims_blocks,
     guide_blocks,
@@ -20,6 +22,7 @@ from explorer.session import Options, Session
 from explorer.ui.numbers import block_page, measures_chart, measures_value
 from explorer.ui.page import Page
 from explorer.ui.status import error_status, status_line
+from explorer.views.alignment import alignment_sentence
 from explorer.views.base import method_title
 from explorer.views.measures import MeasureError, Measures, stream
 
@@ -75,7 +78,16 @@ def measured(session: Session, options: Options) -> Iterator[Shown]:
         found.append(one)
         figure = measures_chart(found, options)
         chart = gr.skip() if figure is None and len(found) < len(pairs) else figure
-        yield measures_value(found, options), chart, _status(pairs, found, options, session)
+        done = len(found) == len(pairs)
+        sentences = list(_alignments(session, options)) if done else ()
+        table = measures_value(found, options, sentences)
+        yield table, chart, _status(pairs, found, options, session)
+
+
+def _alignments(session: Session, options: Options) -> Iterator[str]:
+    for backbone in options.backbones:
+        with suppress(ExplorerError):  # its rows say it
+            yield alignment_sentence(session, options, backbone)
 
 
 def _status(

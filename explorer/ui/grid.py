@@ -106,6 +106,7 @@ def grid_value(
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
     output_size: tuple[int, int] | None = None,
+    shows: str = "",
 ) -> dict[str, Any]:
     """Describe panels for the browser: text and numbers inline, pictures as lossless PNG files.
 
@@ -119,6 +120,8 @@ def grid_value(
         columns: Column labels in display order, likewise.
         output_size: (H, W) pixels that a query and an arrow key step on; by default the largest
             picture's.
+        shows: What the pictures are of: while a panel is pending, its old picture stays if this is
+            the same.
 
     Returns:
         A JSON-able dict, the value of ``panel_grid``. Files live in Gradio's cache, one for each
@@ -145,6 +148,7 @@ def grid_value(
         "output_size": [int(size[0]), int(size[1])],
         "query": None if query is None else [float(query[0]), float(query[1])],
         "selected": selected,
+        "shows": shows,
         "panels": cells,
     }
 

@@ -248,3 +248,40 @@ def test_menus_say_what_is_usable(monkeypatch):
     assert len(missing) + len([n for n in names if ":" not in n]) >= 16
     labels = dict((name, label) for label, name in upsampler_choices())
     assert labels["bilinear"] == "Bilinear"
+
+
+@pytest.mark.browser
+def test_rapid_clicks_and_held_arrow_keys_all_arrive(address, visit):
+    start = "?example=cat&view=attention&input_size=128&output_size=96&upsamplers=bilinear,anyup"
+    page = visit(address + start, ready="#status .status")
+    page.wait_for_selector(DONE, timeout=120_000)
+    stage = page.locator("#grid .fx-table .fx-stage").last
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    page.evaluate("""() => {
+        const root = document.querySelector('#grid .fx');
+        window.blank = 0;
+        new MutationObserver(() => {
+            window.blank += root.querySelectorAll('.fx-blank').length;
+        }).observe(root, { subtree: true, attributes: true, attributeFilter: ['class'] });
+    }""")
+    arrived = 0
+    for number in range(20):
+        share = 0.1 + 0.04 * number
+        page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
+        picked = page.evaluate("document.querySelector('#grid .fx').picked")
+        arrived += abs(picked["col"] - share) < 0.02
+        page.wait_for_timeout(230)
+    assert arrived == 20 and page.evaluate("window.blank") == 0
+    before = page.evaluate("document.querySelector('#grid .fx').picked.col")
+    for _ in range(60):
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(20)
+    after = page.evaluate("document.querySelector('#grid .fx').picked.col")
+    assert round((before - after) * 96) == 60
+    column = int(after * 96)
+    page.wait_for_function(
+        f"document.querySelector('#grid .fx-table').innerText.includes('column {column}')"
+    )
+    page.wait_for_selector(DONE)
+    assert page.locator("#grid .fx-busy, #grid .fx-blank").count() == 0

@@ -77,7 +77,10 @@ class Card {
 		this.drawn = "";
 	}
 
-	show(entry) {
+	// With ``keep`` the old picture stays, and can be clicked, until the new one is there.
+	show(entry, keep = false) {
+		const waits = entry.pending && !entry.image && !entry.error;
+		if (keep && waits && this.entry?.image) entry = { ...this.entry, pending: true };
 		const drawn = JSON.stringify(entry);
 		if (drawn === this.drawn) return;
 		this.drawn = drawn;

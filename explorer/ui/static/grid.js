@@ -170,7 +170,7 @@ function sync() {
 	const size = value?.output_size || [1, 1];
 	if (String(size) !== String(state.frame)) state.view = WHOLE;
 	state.frame = size;
-	layout(value || { rows: [], columns: [], panels: {} });
+	layout(value || { rows: [], columns: [], panels: {} }, value?.shows === before?.shows);
 	const entries = Object.values(value?.panels || {});
 	forget(entries);
 	const loads = entries.filter((entry) => entry.image).map((entry) => load(entry.image.url));
@@ -180,7 +180,8 @@ function sync() {
 	schedule("paint");
 }
 
-function layout({ rows, columns, panels }) {
+// ``keep``: pictures that are there may stand in for those that are still made.
+function layout({ rows, columns, panels }, keep = true) {
 	const aspect = state.frame[1] / state.frame[0];
 	root.style.setProperty("--fx-aspect", aspect);
 	root.style.setProperty("--fx-shrink", Math.min(1, Math.sqrt(aspect)));
@@ -208,7 +209,7 @@ function layout({ rows, columns, panels }) {
 			if (!cards.has(key)) cards.set(key, new Card(key, state, expand));
 			const card = cards.get(key);
 			put(card.node, line(rowAt, columnAt) + 1, place(columnAt));
-			card.show(panels[key]);
+			card.show(panels[key], keep);
 		}),
 	);
 	for (const [key, card] of cards) {

@@ -103,6 +103,8 @@ def test_the_tables_of_the_evaluation_page_repeat_the_reports(monkeypatch):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| |"):
             head = cells
+        elif "s" in head:  # the table of alignment, checked below
+            continue
         elif cells[0].strip("*").capitalize() in METHODS:
             method = METHODS[cells[0].strip("*").capitalize()]
             assert cells[1:] == [as_reported(column, method) for column in head[1:]], line
@@ -240,3 +242,32 @@ def test_a_folder_is_checked(tmp_path, monkeypatch, capsys):
     assert main(words) == 0, capsys.readouterr()
     Image.fromarray(halves[:9]).save(folder / "labels" / "d.png")
     assert main(words) == 1
+
+
+def test_the_table_of_alignment_repeats_its_reports():
+    text = (ROOT / "docs" / "evaluation.md").read_text("utf-8")
+    lines = text[text.index("| | Lite0, not aligned") :].split("\n\n")[0].splitlines()
+    head, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    found = {}
+    for lite in (0, 1):
+        file = ROOT / "docs" / "results" / f"camvid_alignment_efficientnet_lite{lite}.json"
+        (table,) = json.loads(file.read_text())["tables"]
+        found[lite] = {row["title"].replace("×", "x"): row for row in table["rows"]}
+    seen = 0
+    for title, *texts in rows[1:]:
+        for column, cell in zip(head[1:], texts, strict=True):
+            if not cell:
+                continue
+            lite = 1 if column.startswith("Lite1") else 0
+            row = found[lite][title + (", not aligned" if "not" in column else "")]
+            if column == "s":
+                assert cell == f"{sum(row['seconds'].values()):.2f}"
+                continue
+            miou, edges = row["cells"]["miou"], row["cells"]["boundary_miou"]
+            expected = f"{100 * miou['mean']:.1f}, {100 * edges['mean']:.1f}"
+            if "[" in cell:
+                low, high = (f"{100 * value:+.1f}" for value in miou["interval"])
+                expected += f" [{low}, {high}]".replace("-0.0", "0.0")
+            assert cell == expected, (title, column)
+            seen += 1
+    assert seen == 28

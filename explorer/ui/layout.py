@@ -99,13 +99,6 @@ def _settings_column(
         info="Any other timm name can be typed in.",
         elem_id="backbones",
     )
-    if missing:
-        with gr.Accordion(f"{len(missing)} backbones cannot be had now", open=False):
-            gr.Markdown(
-                "Not cached here, and the Hub could not be reached when this app started: "
-                + ", ".join(missing)
-                + ". Typed in by name, they are tried again."
-            )
     upsamplers = gr.CheckboxGroup(
         choices.upsampler_choices(),
         value=list(defaults.upsamplers),
@@ -144,6 +137,13 @@ def _settings_column(
             )
             for name in choices.trained_methods()
         }
+    if missing:
+        with gr.Accordion(f"{len(missing)} backbones cannot be had now", open=False):
+            gr.Markdown(
+                "Not cached here, and the Hub could not be reached when this app started: "
+                + ", ".join(missing)
+                + ". Typed in by name, they are tried again."
+            )
     fields = {
         "backbones": backbones,
         "upsamplers": upsamplers,

@@ -105,21 +105,12 @@ def _settings_column(
         label="Upsamplers (one column each)",
         elem_id="upsamplers",
     )
-    with gr.Row():
-        input_size = gr.Slider(
-            *RANGES["input_size"],
-            defaults.input_size,
-            step=16,
-            label="Backbone input, px",
-            min_width=120,
-        )
-        output_size = gr.Slider(
-            *RANGES["output_size"],
-            defaults.output_size,
-            step=8,
-            label="Output, px",
-            min_width=120,
-        )
+    input_size = gr.Slider(
+        *RANGES["input_size"], defaults.input_size, step=16, label="Backbone input, px"
+    )
+    output_size = gr.Slider(
+        *RANGES["output_size"], defaults.output_size, step=8, label="Output, px"
+    )
     align = gr.Checkbox(
         defaults.align,
         label="Align features with their pixels",

@@ -160,7 +160,7 @@ def show(
         # a row that failed may have no photo
         columns=[*sorted(lead, key=lambda column: lead[column] != "photo"), *columns],
         output_size=options.output,
-        shows=f"{options.photo.digest}:{view.name}:{options.align}",
+        shows=f"{options.photo.digest}:{chosen.view}:{options.align}",
     )
     return value, _status(session, options, panels, waiting)
 

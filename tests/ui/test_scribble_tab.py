@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -219,7 +220,7 @@ def test_the_endpoint_gives_panels_and_label_maps(address, session, options):
 
     strokes = [FACE.to_json(), WALL.to_json()]
     found = {panel["column"]: panel for panel in ask(strokes)}
-    chosen = scribble_options(options, [FACE, WALL])
+    chosen = scribble_options(replace(options, align=True), [FACE, WALL])  # as without the word
     for panel in VIEWS.create("probe").render(session, chosen):
         made = np.asarray(Image.open(found[panel.column]["image"]))
         assert np.array_equal(made, panel.image), panel.column

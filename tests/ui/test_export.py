@@ -429,7 +429,7 @@ def test_draw_a_box_and_download_every_kind_of_file(page, tmp_path):
 @pytest.mark.browser
 def test_an_error_is_said_and_the_preview_stays(page, monkeypatch):
     def slowly(*given):
-        time.sleep(1.0)
+        time.sleep(3.0)  # longer than a busy machine takes to type
         return content(*given)
 
     quiet(page)

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from explorer.core import ONCE
+from explorer.evidence.benches import BILINEAR
 from explorer.evidence.blocks import Block, Paragraph
 from explorer.evidence.blocks import Table as Grid
 from explorer.evidence.collect import Evidence
@@ -15,7 +16,6 @@ from explorer.evidence.results import Report, cell_text, number_text
 from explorer.upsamplers import UPSAMPLERS
 
 PLAIN = ":plain"
-BILINEAR = "bilinear"
 Row = Mapping[str, Any]
 
 
@@ -92,20 +92,18 @@ def shift_verdict(found: Evidence) -> str:
     """Say how much aligned bilinear gains, beside what upsamplers gain without alignment."""
     parts = []
     for report, table, rows in plain_tables(found):
-        column = next(column for column in table["columns"] if column["main"])
-
-        def score(key: str, rows: dict[str, Row] = rows, column: Any = column) -> float:
-            return rows[key]["cells"][column["key"]]["mean"]
-
-        base = score(BILINEAR + PLAIN)
-        sign = 1 if column["higher"] else -1
-        others = [key for key in rows if key.endswith(PLAIN) and key != BILINEAR + PLAIN]
-        best = max(others, key=lambda key: sign * score(key))
-        parts.append(
-            f"{report.name}: alignment alone {number_text(score(BILINEAR) - base, column, True)} "
-            f"{column['head']}, the best upsampler without it "
-            f"{number_text(score(best) - base, column, True)}"
+        column = _main(table)
+        base = _mean(rows[BILINEAR + PLAIN], column)
+        text = f"{report.name}: alignment alone "
+        text += (
+            f"{number_text(_mean(rows[BILINEAR], column) - base, column, True)} {column['head']}"
         )
+        plain = [row for key, row in rows.items() if key.endswith(PLAIN)]
+        if len(plain) > 1:
+            best = _best([row for row in plain if row is not rows[BILINEAR + PLAIN]], column)
+            gain = number_text(_mean(best, column) - base, column, True)
+            text += f", the best upsampler without it {gain}"
+        parts.append(text)
     return "; ".join(parts) + "." if parts else ""
 
 
@@ -113,18 +111,29 @@ def larger_verdict(found: Evidence) -> str:
     """Say which row scores best and whether it reads a larger input."""
     parts = []
     for report, table, rows in plain_tables(found):
-        column = next(column for column in table["columns"] if column["main"])
+        column = _main(table)
         aligned = {key: row for key, row in rows.items() if not key.endswith(PLAIN)}
-        if not any(map(reads_again, aligned)):
-            continue
-        sign = 1 if column["higher"] else -1
-
-        def best(keys: list[str], sign: int = sign, rows: dict[str, Row] = rows, c: Any = column):
-            row = max((rows[k] for k in keys), key=lambda r: sign * r["cells"][c["key"]]["mean"])
-            value = number_text(row["cells"][c["key"]]["mean"], c)
-            return f"{row['title']} {value} in {sum(row['seconds'].values()):.2f} s"
-
-        again = [key for key in aligned if reads_again(key)]
-        once = [key for key in aligned if key not in again]
-        parts.append(f"{report.name}, {column['head']}: {best(again)}; {best(once)}")
+        again = [row for key, row in aligned.items() if reads_again(key)]
+        once = [row for key, row in aligned.items() if not reads_again(key)]
+        if again:
+            pair = "; ".join(_result(_best(rows, column), column) for rows in (again, once))
+            parts.append(f"{report.name}, {column['head']}: {pair}")
     return ". ".join(parts) + "." if parts else ""
+
+
+def _main(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next(column for column in table["columns"] if column["main"])
+
+
+def _mean(row: Row, column: Mapping[str, Any]) -> float:
+    return row["cells"][column["key"]]["mean"]
+
+
+def _best(rows: Sequence[Row], column: Mapping[str, Any]) -> Row:
+    pick = max if column["higher"] else min
+    return pick(rows, key=lambda row: _mean(row, column))
+
+
+def _result(row: Row, column: Mapping[str, Any]) -> str:
+    value = number_text(_mean(row, column), column)
+    return f"{row['title']} {value} in {sum(row['seconds'].values()):.2f} s"

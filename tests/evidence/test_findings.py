@@ -443,3 +443,9 @@ def test_claims_on_alignment_and_larger_inputs_need_a_report_with_such_rows(tmp_
     assert grid.rows[1][1].startswith("39.0") and grid.rows[1][2].startswith("41.0")
     (grid,) = [block for block in seconds_blocks(found) if hasattr(block, "rows")]
     assert [one[0] for one in grid.rows] == ["bilinear", "bilinear_x2", "jafar"]
+    facts["tables"][0]["rows"] = [rows[0], rows[3]]  # no upsampler beside bilinear
+    (tmp_path / "camvid.json").write_text(json.dumps(facts))
+    alone = {claim.text: claim.verdict for claim in claims(known(tmp_path, tmp_path))}
+    assert alone.keys() == texts.keys() - {"Fine features need an upsampler."}
+    shift = next(text for text in alone.values() if "alignment alone" in text)
+    assert shift.endswith("camvid: alignment alone +2.0 mIoU.")

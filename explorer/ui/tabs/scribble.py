@@ -96,11 +96,10 @@ def build(page: Page, session: Session) -> None:
         strokes = found.strokes if found.photo == options.photo.digest else []  # of another one
         return found, scribble_options(options, strokes, shown, opaque)
 
-    def turn(painted, *values) -> tuple[Any, Any]:
+    def turn(painted, shown, opaque, method, photo, *values) -> tuple[Any, Any]:
         """Show the canvas its photo, and the menu what there are label maps of."""
-        photo, method = values[3], values[2]
         try:
-            found, options = read_painted(painted), page.options(photo, *values[4:])
+            found, options = read_painted(painted), page.options(photo, *values)
             known = panel_choices(options.backbones, options.upsamplers)
             if not (found.visible and known):
                 return gr.skip(), gr.skip()
